@@ -1,0 +1,121 @@
+# Every target sets up all that it needs; the machine needs make and Python 3.11 or newer.
+#   make PYTHON=python3.13 test      another Python than `python3` (after `make clean`)
+#   make test ARGS="-k breaker -x"   arguments for pytest
+#   make lock UPGRADE=--upgrade      newest versions instead of the fewest changes
+
+PYTHON ?= python3
+ARGS ?=
+UPGRADE ?=
+# LocalStack's release runs on Python 3.11 only.
+LOCALSTACK_PYTHON ?= $(shell for python in "$(PYTHON)" python3.11 /usr/bin/python3.11; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null \
+	&& { echo "$$python"; break; }; done)
+
+BIN := .venv/bin
+# Hashes or nothing, and no resolving: the files name every package. Bytecode is compiled
+# afterwards on all cores, which takes half of pip's time.
+PIP := -m pip --disable-pip-version-check
+INSTALL := install -qq --no-compile --no-deps --require-hashes
+COMPILE := -m compileall -q -j 0
+LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-emit-find-links \
+	--custom-compile-command "make lock" $(UPGRADE)
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+.PHONY: demo
+demo: .venv/.local ## Run 200 failing tasks through a whole ftq on this machine
+	@$(BIN)/ftq demo
+
+.PHONY: test
+test: .venv/.dev localstack ## Run all tests on every backend that this machine can run
+	@$(BIN)/pytest $(ARGS)
+
+.PHONY: check
+check: lint types imports ## Format, lint, types, import rules, and the tests with no backend left out
+	@$(MAKE) --no-print-directory test FTQ_TEST_REQUIRE_BACKENDS=1
+
+.PHONY: lint
+lint: .venv/.dev ## Check format and lint
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+
+.PHONY: types
+types: .venv/.dev ## Check types
+	@$(BIN)/mypy
+
+.PHONY: imports
+imports: .venv/.dev ## Check the import rules
+	@$(BIN)/lint-imports --no-logo
+
+.PHONY: format
+format: .venv/.dev ## Format, and mend what lint can mend by itself
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+# dev.txt holds every package, so that the other files pin the same versions and the tests run
+# what is shipped.
+.PHONY: lock
+lock: .venv-lock/.installed ## Pin again what pyproject.toml and requirements/localstack.in ask for
+	@echo "Pinning ..."
+	@$(LOCK) --only-binary :all: pyproject.toml --extra local --group build --group test --group bench -o requirements/dev.txt
+	@$(LOCK) --only-binary :all: -c requirements/dev.txt pyproject.toml --extra local --group build -o requirements/local.txt
+	@$(LOCK) --only-binary :all: -c requirements/dev.txt pyproject.toml --extra daemon -o requirements/daemon.txt
+	@$(LOCK) --only-binary :all: -c requirements/dev.txt pyproject.toml -o requirements/lambda.txt
+	@$(LOCK) --only-binary :all: --group lock -o requirements/lock.txt
+	@$(LOCK) --only-binary :all: --group sdists -o requirements/sdists.txt
+	@$(LOCK) requirements/localstack.in -o requirements/localstack.txt
+	@if grep -n '://' requirements/*.txt; then echo "Pins are names, versions and hashes only." >&2; exit 1; fi
+
+.PHONY: clean
+clean: ## Remove environments, caches and builds
+	@rm -rf .venv .venv-localstack .venv-lock .hypothesis .import_linter_cache .mypy_cache \
+		.pytest_cache .ruff_cache build dist *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---------------------------------------------------------------- environments
+
+.venv/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "ftq needs Python 3.11 or newer, and $(PYTHON) is: $$($(PYTHON) --version 2>&1)" >&2; \
+		echo "Name another one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv --clear .venv
+	@touch $@
+
+.venv/.local: .venv/.python requirements/local.txt pyproject.toml
+	@echo "Installing what the local mode needs into .venv ..."
+	@$(BIN)/python $(PIP) $(INSTALL) --only-binary :all: -r requirements/local.txt
+	@$(BIN)/python $(PIP) install -qq --no-deps --no-build-isolation -e .
+	@$(BIN)/python $(COMPILE) .venv/lib
+	@touch $@
+
+.venv/.dev: .venv/.local requirements/dev.txt
+	@echo "Installing what development needs into .venv ..."
+	@$(BIN)/python $(PIP) $(INSTALL) --only-binary :all: -r requirements/dev.txt
+	@$(BIN)/python $(COMPILE) .venv/lib
+	@touch $@
+
+.PHONY: localstack
+localstack:
+	@if [ -n "$(LOCALSTACK_PYTHON)" ]; then \
+		$(MAKE) --no-print-directory .venv-localstack/.installed; \
+	else \
+		echo "LocalStack is left out: it needs Python 3.11 (make LOCALSTACK_PYTHON=...)." >&2; \
+		[ -z "$$FTQ_TEST_REQUIRE_BACKENDS" ]; \
+	fi
+
+# Some of its packages are published as source only; sdists.txt pins what builds them.
+.venv-localstack/.installed: requirements/localstack.txt requirements/sdists.txt
+	@echo "Installing LocalStack into .venv-localstack ..."
+	@$(LOCALSTACK_PYTHON) -m venv --clear .venv-localstack
+	@.venv-localstack/bin/python $(PIP) $(INSTALL) --only-binary :all: -r requirements/sdists.txt
+	@.venv-localstack/bin/python $(PIP) $(INSTALL) --no-build-isolation -r requirements/localstack.txt
+	@.venv-localstack/bin/python $(COMPILE) .venv-localstack/lib
+	@touch $@
+
+.venv-lock/.installed: requirements/lock.txt
+	@$(PYTHON) -m venv --clear .venv-lock
+	@.venv-lock/bin/python $(PIP) $(INSTALL) --only-binary :all: -r requirements/lock.txt
+	@touch $@
