@@ -1,0 +1,44 @@
+"""ftq: a fault-tolerant task queue for Python teams on AWS. What users import is here."""
+
+from ftq.context import Context
+from ftq.errors import (
+    CallError,
+    CallRefused,
+    FtqError,
+    HandlerSignal,
+    IllegalTransition,
+    InvalidField,
+    KeyConflict,
+    PayloadTooLarge,
+    RegistryError,
+    Reject,
+    Retry,
+    SettingsError,
+    SubmissionError,
+    Throttled,
+    Unavailable,
+)
+from ftq.registry import Handler, Registry
+from ftq.retry import RetryPolicy
+
+__all__ = [
+    "CallError",
+    "CallRefused",
+    "Context",
+    "FtqError",
+    "Handler",
+    "HandlerSignal",
+    "IllegalTransition",
+    "InvalidField",
+    "KeyConflict",
+    "PayloadTooLarge",
+    "Registry",
+    "RegistryError",
+    "Reject",
+    "Retry",
+    "RetryPolicy",
+    "SettingsError",
+    "SubmissionError",
+    "Throttled",
+    "Unavailable",
+]

@@ -1,0 +1,163 @@
+"""The record of a task, as a value. Times are milliseconds since the epoch."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zlib
+from dataclasses import dataclass
+from typing import Final
+
+from ftq.lifecycle import FINAL, State
+from ftq.limits import ERROR_MESSAGE_CHARS, HISTORY_ENTRIES, SHARDS
+from ftq.text import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt did not succeed, as it is kept with the task.
+
+    Attributes:
+        kind: What sort of end it was: ``exception``, ``timeout``, ``retry``, ``rejected``,
+            ``invalid_payload``, ``crash_loop``, ``unknown_type``, ``payload_lost``.
+        class_name: The exception's class, qualified unless it is a builtin.
+        message: Its message, cut to ``ERROR_MESSAGE_CHARS``.
+        fingerprint: Equal for equal causes: see `fingerprint_of`.
+    """
+
+    kind: str
+    class_name: str
+    message: str
+    fingerprint: str
+
+
+def failure(kind: str, class_name: str, message: str) -> Failure:
+    """A failure with its message cut to size and its fingerprint made."""
+    # Surrogates cannot be stored; a message is for reading, so they become question marks.
+    clean = message.encode("utf-8", "replace").decode("utf-8")
+    if len(clean) > ERROR_MESSAGE_CHARS:
+        clean = clean[: ERROR_MESSAGE_CHARS - 1] + "…"
+    return Failure(kind, class_name, clean, fingerprint_of(kind, class_name, message))
+
+
+# An apostrophe within a word ("can't") opens no quotation; the b of b'…' does not hide one.
+_QUOTED: Final = re.compile(r"(?:(?<!\w)|(?<=\bb))'[^']*'|\"[^\"]*\"")
+_HEX: Final = re.compile(r"\b(?:0x)?(?=[0-9a-f-]*\d)[0-9a-f][0-9a-f-]{7,}\b", re.IGNORECASE)
+# Ids in other alphabets (base32, ULID): long, and with a digit in them.
+_TOKEN: Final = re.compile(r"\b(?=[a-z]*\d)[a-z0-9]{20,}\b", re.IGNORECASE)
+_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
+
+
+def fingerprint_of(kind: str, class_name: str, message: str) -> str:
+    """Twelve hex digits that are equal for errors that differ only in ids, numbers and names."""
+    shape = message[:2000]
+    for pattern, sign in ((_QUOTED, "'…'"), (_HEX, "#"), (_TOKEN, "#"), (_NUMBER, "#")):
+        shape = pattern.sub(sign, shape)
+    text = f"{kind}\0{class_name}\0{shape}".encode("utf-8", "replace")
+    return hashlib.sha256(text).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """How one claim ended: a line of the task's history.
+
+    Attributes:
+        claim_no: The claim.
+        by: The daemon that held it, or who did it.
+        at: When it ended; for a crashed claim, the moment after which it was not heard of.
+        outcome: How it ended.
+        class_name: The class of the error, or ''.
+        ms: How long the handler ran; 0 when it did not or when nobody knows.
+    """
+
+    claim_no: int
+    by: str
+    at: int
+    outcome: str
+    class_name: str = ""
+    ms: int = 0
+
+    def to_json(self) -> dict[str, Json]:
+        """The entry as it is stored and shown."""
+        return {
+            "claim_no": self.claim_no,
+            "by": self.by,
+            "at": self.at,
+            "outcome": self.outcome,
+            "class": self.class_name,
+            "ms": self.ms,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One piece of submitted work: the whole record of it.
+
+    DESIGN §5 and PROTOCOL say what each attribute means. ``free_at`` is 0 where the record
+    has none (final states); texts are '' and numbers 0 where nothing was written yet.
+    """
+
+    id: str
+    type: str
+    queue: str
+    state: State
+    fingerprint: str = ""
+    correlation_id: str = ""
+    tenant: str = ""
+    created_at: int = 0
+    not_before: int = 0
+    updated_at: int = 0
+    free_at: int = 0
+    claim_no: int = 0
+    past: int = 0
+    attempts: int = 0
+    releases: int = 0
+    claimed_by: str = ""
+    claim_token: str = ""
+    sent_at: int = 0
+    sweeps: int = 0
+    due_at: int = 0
+    expires_at: int = 0
+    cancel_requested: int = 0
+    payload: str | None = None
+    result: str = ""
+    progress: str = ""
+    last_error: Failure | None = None
+    history: tuple[Entry, ...] = ()
+
+    @property
+    def final(self) -> bool:
+        """Whether the task has ended."""
+        return self.state in FINAL
+
+    @property
+    def crashes(self) -> int:
+        """Claims of this life that lapsed without a word: counted by arithmetic (PROTOCOL)."""
+        live = self.state in (State.RUNNING, State.SUCCEEDED)
+        return self.claim_no - self.past - self.attempts - self.releases - live
+
+    @property
+    def attempt(self) -> int:
+        """Which counted attempt the next run is, from 1."""
+        return self.attempts + 1
+
+
+def remember(history: tuple[Entry, ...], entry: Entry) -> tuple[Entry, ...]:
+    """The history with one more entry, the oldest dropped past ``HISTORY_ENTRIES``."""
+    return (*history, entry)[-HISTORY_ENTRIES:]
+
+
+def shard_of(task_id: str) -> int:
+    """The shard of the index that a task belongs to."""
+    return zlib.crc32(task_id.encode()) % SHARDS
+
+
+def bucket_of(task_id: str, state: State) -> str:
+    """The index key under which a task in this state is found."""
+    name = "dead" if state is State.DEAD else "done" if state in FINAL else "open"
+    return f"{name}#{shard_of(task_id):02d}"
+
+
+def payload_key(task_id: str, fingerprint: str) -> str:
+    """The key of the item that holds a payload too large for the record (PROTOCOL R11)."""
+    return f"{task_id}#payload#{fingerprint[:16]}"

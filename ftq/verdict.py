@@ -1,0 +1,341 @@
+"""What is done about what happened. The rules of routing are here, and only here.
+
+Three questions, each a pure function:
+
+* `judge`: a claim of ours ended with this outcome: what do we write, where does the message go?
+* `admit`: we just got a claim: does it run?
+* `refuse`: a claim was refused, and this is the record that stood in its way: why, and now what?
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, TypeAlias, assert_never
+
+from ftq.lifecycle import FINAL, Move, State
+from ftq.outcome import (
+    AskedRetry,
+    CancelAsked,
+    Interrupted,
+    Invalid,
+    Lost,
+    Outcome,
+    Quarantined,
+    Raised,
+    Rejected,
+    Returned,
+    TimedOut,
+)
+from ftq.retry import RetryPolicy
+from ftq.task import Entry, Failure, Task, failure
+
+
+class Cause(StrEnum):
+    """Why a task was given up, or a message put aside."""
+
+    ATTEMPTS_SPENT = "attempts_spent"
+    PERMANENT = "permanent"
+    REJECTED = "rejected"
+    INVALID_PAYLOAD = "invalid_payload"
+    CRASH_LOOP = "crash_loop"
+    UNKNOWN_TYPE = "unknown_type"
+    PAYLOAD_LOST = "payload_lost"
+    UNREADABLE = "unreadable"
+    RECORD_EXPIRED = "record_expired"
+
+
+class Counter(StrEnum):
+    """What a settle adds one to (PROTOCOL R6: each but Complete adds exactly one)."""
+
+    ATTEMPTS = "attempts"
+    RELEASES = "releases"
+
+
+# --- verdicts on a claim of ours -------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """Write succeeded with its result, delete the message."""
+
+    result: str
+    move: Move = Move.COMPLETE
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAt:
+    """Write retrying, hide the message until `at` (milliseconds)."""
+
+    at: int
+    counter: Counter
+    failure: Failure
+    move: Move = Move.RETRY
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """Write dead, copy the message to the DLQ with the cause, delete it."""
+
+    cause: Cause
+    counter: Counter
+    failure: Failure
+    move: Move = Move.DEAD_LETTER
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Write queued, show the message at once."""
+
+    counter: Counter = Counter.RELEASES
+    move: Move = Move.RELEASE
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Write cancelled, delete the message."""
+
+    counter: Counter = Counter.RELEASES
+    move: Move = Move.CANCEL
+
+
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """The claim is not ours any more: write nothing, delete nothing."""
+
+
+Settlement: TypeAlias = Complete | RetryAt | DeadLetter | Release | Cancel
+Verdict: TypeAlias = Settlement | Abandon
+
+
+def judge(
+    outcome: Outcome,
+    *,
+    attempts: int,
+    policy: RetryPolicy,
+    cancel_asked: bool,
+    now: int,
+    dice: float,
+) -> Verdict:
+    """What is done about the end of a claim of ours.
+
+    Args:
+        outcome: How the claim ended.
+        attempts: Failed attempts counted before this one.
+        policy: The handler's retry policy.
+        cancel_asked: Whether a beat brought word that the task is to be cancelled.
+        now: Milliseconds since the epoch.
+        dice: Drawn from [0, 1), for the jitter.
+    """
+    verdict = _judge(outcome, attempts=attempts, policy=policy, now=now, dice=dice)
+    if cancel_asked and isinstance(verdict, RetryAt | Release):
+        return Cancel()
+    return verdict
+
+
+def _judge(
+    outcome: Outcome, *, attempts: int, policy: RetryPolicy, now: int, dice: float
+) -> Verdict:
+    match outcome:
+        case Returned(result):
+            return Complete(result)
+        case Raised(failed, permanent=True):
+            return DeadLetter(Cause.PERMANENT, Counter.ATTEMPTS, failed)
+        case Raised() | TimedOut() | AskedRetry():
+            return _again(outcome, attempts=attempts, policy=policy, now=now, dice=dice)
+        case Rejected() | Invalid() | Quarantined():
+            return _given_up(outcome)
+        case Interrupted():
+            return Release()
+        case CancelAsked():
+            return Cancel()
+        case Lost():
+            return Abandon()
+        case _:
+            assert_never(outcome)
+
+
+def _given_up(outcome: Rejected | Invalid | Quarantined) -> DeadLetter:
+    match outcome:
+        case Rejected(failed):
+            return DeadLetter(Cause.REJECTED, Counter.ATTEMPTS, failed)
+        case Invalid(failed):
+            return DeadLetter(Cause.INVALID_PAYLOAD, Counter.ATTEMPTS, failed)
+        case Quarantined(failed):
+            return DeadLetter(Cause(failed.kind), Counter.RELEASES, failed)
+
+
+def _again(
+    outcome: Raised | TimedOut | AskedRetry,
+    *,
+    attempts: int,
+    policy: RetryPolicy,
+    now: int,
+    dice: float,
+) -> Verdict:
+    counts, after = True, None
+    if isinstance(outcome, AskedRetry):
+        counts, after = outcome.counts, outcome.after
+    spent = attempts + 1
+    if counts and spent >= policy.attempts:
+        return DeadLetter(Cause.ATTEMPTS_SPENT, Counter.ATTEMPTS, outcome.failure)
+    wait = policy.delay(spent, dice) if after is None else after
+    counter = Counter.ATTEMPTS if counts else Counter.RELEASES
+    return RetryAt(now + round(wait * 1000), counter, outcome.failure)
+
+
+# --- a claim that was granted ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Run the handler; a suspect (PROTOCOL R4) runs alone.
+
+    Attributes:
+        suspect: One more crash quarantines the task, so it must not take others along.
+    """
+
+    suspect: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Do not run the handler: settle the claim with this outcome."""
+
+    outcome: CancelAsked | Quarantined
+
+
+Admission: TypeAlias = Run | Settle
+
+
+def admit(task: Task, crash_limit: int) -> Admission:
+    """Whether a claim that was just granted runs.
+
+    Args:
+        task: The record with our claim in it.
+        crash_limit: Lapsed claims at which a task is quarantined; at least 2.
+    """
+    if task.cancel_requested:
+        return Settle(CancelAsked())
+    if task.crashes >= crash_limit:
+        text = f"{task.crashes} claims of this task lapsed without a word from their daemons"
+        return Settle(Quarantined(failure(Cause.CRASH_LOOP, "CrashLoop", text)))
+    return Run(suspect=task.crashes >= crash_limit - 1)
+
+
+def lapsed(task: Task, before: Task | None) -> Entry | None:
+    """How the claim before ours ended, if nobody wrote it down: it crashed (R17).
+
+    Args:
+        task: The record with our claim in it.
+        before: The record before our claim; None if the reply that had it was lost.
+    """
+    if before is not None:
+        crashed = before.state is State.RUNNING
+        return (
+            Entry(before.claim_no, before.claimed_by, before.free_at, CRASHED) if crashed else None
+        )
+    written = {entry.claim_no for entry in task.history}
+    if task.crashes and task.claim_no - 1 not in written:
+        return Entry(task.claim_no - 1, "", task.updated_at, CRASHED)
+    return None
+
+
+CRASHED: Final = "crashed"
+
+
+# --- a claim that was refused ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """The claim was granted after all; only its reply was lost (PROTOCOL R5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Yield:
+    """Hide the message until `until` (milliseconds)."""
+
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Over, nothing to keep: delete the message."""
+
+
+@dataclass(frozen=True, slots=True)
+class DropDead:
+    """Dead: copy the message to the DLQ with the record's `claim_no`, delete it (R12)."""
+
+    claim_no: int
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """No record, and the message may make one (R9): insert it, claimed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """No record, for it is over and forgotten (R9): delete and log.
+
+    Attributes:
+        expired: The message carries a `claim_no`, so it goes to the DLQ as `record_expired`.
+    """
+
+    expired: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Revive:
+    """An operator brought the message back from the DLQ: claim it at that death (R3)."""
+
+    claim_no: int
+
+
+Refusal: TypeAlias = Ours | Yield | Drop | DropDead | Insert | Forget | Revive
+
+# A yielded message is shown again a little after the record is free, spread over this long.
+YIELD_JITTER: Final = 2_000
+
+
+def refuse(
+    record: Task | None,
+    *,
+    token: str,
+    stored: bool,
+    carried: int | None,
+    visibility: int,
+    now: int,
+    dice: float,
+) -> Refusal:
+    """Why a claim was refused, and what becomes of the message.
+
+    Args:
+        record: The record that stood in the way; None if there is none.
+        token: The token of the refused claim.
+        stored: Whether the message is marked as belonging to a stored record.
+        carried: The `claim_no` that the message carries, if any.
+        visibility: The visibility timeout in milliseconds.
+        now: Milliseconds since the epoch.
+        dice: Drawn from [0, 1), for the jitter.
+    """
+    if record is None:
+        if stored or carried is not None:
+            return Forget(expired=carried is not None)
+        return Insert()
+    if record.state is State.RUNNING and record.claim_token == token:
+        return Ours()
+    if record.state is State.DEAD:
+        if carried == record.claim_no:
+            return Revive(record.claim_no)
+        cause = record.last_error.kind if record.last_error else ""
+        return DropDead(record.claim_no, cause)
+    if record.state in FINAL:
+        return Drop()
+    until = record.free_at + round(dice * YIELD_JITTER)
+    if record.state is State.RUNNING:
+        until = min(until, now + visibility)
+    return Yield(max(until, now))

@@ -1,0 +1,311 @@
+"""The SQS calls and their replies read back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from ftq.limits import SQS_ATTRIBUTES, SQS_BATCH_BYTES
+from ftq.ports import Call, Reply, Request
+from ftq.text import size
+
+# Marks that ftq puts on its messages, as message attributes, so that a body is copied as it is.
+STORED: Final = "stored"
+CLAIM_NO: Final = "claim_no"
+CAUSE: Final = "cause"
+REFUSED_SINCE: Final = "refused_since"
+
+Attribute: TypeAlias = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as it was received.
+
+    Attributes:
+        handle: The receipt handle; good until the message is received again.
+        message_id: SQS's id of this copy.
+        body: The body, as sent.
+        attributes: The message attributes, as SQS takes them back.
+        trace: The X-Ray trace header, or ''.
+        group: The message group, or ''.
+        sent_at: When this copy was sent, in milliseconds since the epoch.
+        first_received_at: When it was first received.
+        receive_count: How often it was received; rises on refusals too.
+    """
+
+    handle: str
+    message_id: str
+    body: str
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    trace: str = ""
+    group: str = ""
+    sent_at: int = 0
+    first_received_at: int = 0
+    receive_count: int = 0
+
+    @property
+    def stored(self) -> bool:
+        """Whether the message belongs to a record that was stored before it (R9)."""
+        return STORED in self.attributes
+
+    @property
+    def claim_no(self) -> int | None:
+        """The death that the message is evidence of, if it is a dead-letter copy."""
+        return self._number(CLAIM_NO)
+
+    @property
+    def refused_since(self) -> int:
+        """Since when no daemon has had a handler for it (R16), in milliseconds."""
+        return self._number(REFUSED_SINCE) or self.first_received_at
+
+    def _number(self, name: str) -> int | None:
+        value = self.attributes.get(name, {}).get("StringValue")
+        try:
+            return int(str(value)) if value is not None else None
+        except ValueError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to send.
+
+    Attributes:
+        body: The body.
+        attributes: Message attributes.
+        delay_seconds: Seconds before it is shown.
+        trace: The X-Ray trace header, or ''.
+        group: The message group, or ''.
+    """
+
+    body: str
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    delay_seconds: int = 0
+    trace: str = ""
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryFault:
+    """An entry of a batch that was not done.
+
+    Attributes:
+        code: The service's code.
+        message: Its words.
+        transient: Whether the same entry may pass later: the fault was not the sender's.
+    """
+
+    code: str
+    message: str
+    transient: bool
+
+    @property
+    def over_limit(self) -> bool:
+        """Whether too many messages are in flight (120,000 a queue)."""
+        return self.code.endswith("OverLimit")
+
+
+def mark(name: str, value: str) -> dict[str, Attribute]:
+    """One mark as a message attribute."""
+    return {name: {"DataType": "String", "StringValue": value}}
+
+
+# What an attribute's value may hold is what a body may hold (SendMessage reference), and it
+# must not be empty.
+_ILLEGAL: Final = re.compile("[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def cause_of(cause: str, class_name: str = "", message: str = "") -> str:
+    """A dead letter's cause as one short, legal line."""
+    parts = [" ".join(part.split()) for part in (cause, class_name, message)]
+    line = " · ".join(part for part in parts if part)
+    return _ILLEGAL.sub("?", line)[:256] or "unknown"
+
+
+def copy_of(message: Message, marks: Mapping[str, Attribute], delay_seconds: int = 0) -> Outgoing:
+    """The same message once more, with marks of ours added.
+
+    SQS allows ten attributes. Ours come first: a copy without its marks would be taken for
+    another message, one without the last of its producer's would not.
+    """
+    ours = {STORED, CLAIM_NO, CAUSE, REFUSED_SINCE}
+    kept = {name: value for name, value in message.attributes.items() if name in ours}
+    theirs = {name: value for name, value in message.attributes.items() if name not in ours}
+    attributes = dict(list({**kept, **marks, **theirs}.items())[:SQS_ATTRIBUTES])
+    return Outgoing(message.body, attributes, delay_seconds, message.trace, message.group)
+
+
+def receive(url: str, limit: int, wait_seconds: int, visibility_seconds: int) -> Call:
+    """Ask for up to ten messages, waiting for the first."""
+    request: Request = {
+        "QueueUrl": url,
+        "MaxNumberOfMessages": limit,
+        "WaitTimeSeconds": wait_seconds,
+        "VisibilityTimeout": visibility_seconds,
+        "MessageAttributeNames": ["All"],
+        "MessageSystemAttributeNames": ["All"],
+    }
+    return Call("sqs", "ReceiveMessage", request)
+
+
+def read_receive(reply: Reply) -> list[Message]:
+    """The messages received. An entry without a handle is no message. Never raises."""
+    entries = reply.get("Messages")
+    if not isinstance(entries, list):
+        return []
+    found = [_message(entry) for entry in entries if isinstance(entry, Mapping)]
+    return [message for message in found if message.handle]
+
+
+def _message(entry: Mapping[str, object]) -> Message:
+    system = entry.get("Attributes")
+    known = system if isinstance(system, Mapping) else {}
+    attributes = entry.get("MessageAttributes")
+    return Message(
+        handle=_text(entry.get("ReceiptHandle")),
+        message_id=_text(entry.get("MessageId")),
+        body=_text(entry.get("Body")),
+        attributes=_sendable(attributes) if isinstance(attributes, Mapping) else {},
+        trace=_text(known.get("AWSTraceHeader")),
+        group=_text(known.get("MessageGroupId")),
+        sent_at=_int(known.get("SentTimestamp")),
+        first_received_at=_int(known.get("ApproximateFirstReceiveTimestamp")),
+        receive_count=_int(known.get("ApproximateReceiveCount")),
+    )
+
+
+def _sendable(attributes: Mapping[str, object]) -> dict[str, Attribute]:
+    # Received attributes may hold empty list members that SendMessage refuses.
+    fields = ("DataType", "StringValue", "BinaryValue")
+    return {
+        name: {key: value[key] for key in fields if key in value}
+        for name, value in attributes.items()
+        if isinstance(value, Mapping)
+    }
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _int(value: object) -> int:
+    try:
+        return int(str(value)) if value is not None else 0
+    except ValueError:
+        return 0
+
+
+def send(url: str, message: Outgoing) -> Call:
+    """Send one message."""
+    return Call("sqs", "SendMessage", {"QueueUrl": url, **_outgoing(message)})
+
+
+def send_batch(url: str, messages: Sequence[Outgoing]) -> Call:
+    """Send up to ten messages."""
+    entries = [{"Id": str(n), **_outgoing(message)} for n, message in enumerate(messages)]
+    return Call("sqs", "SendMessageBatch", {"QueueUrl": url, "Entries": entries})
+
+
+def within_bytes(messages: Sequence[Outgoing]) -> list[list[Outgoing]]:
+    """The messages in groups that one SendMessageBatch may carry, in order."""
+    groups: list[list[Outgoing]] = []
+    room = 0
+    for message in messages:
+        # Attributes count too (SendMessage reference); their text form is longer than they are.
+        needed = size(message.body) + sum(size(str(each)) for each in message.attributes.items())
+        if not groups or needed > room:
+            groups.append([])
+            room = SQS_BATCH_BYTES
+        groups[-1].append(message)
+        room -= needed
+    return groups
+
+
+def _outgoing(message: Outgoing) -> Request:
+    request: Request = {"MessageBody": message.body}
+    if message.delay_seconds:
+        request["DelaySeconds"] = message.delay_seconds
+    if message.attributes:
+        request["MessageAttributes"] = dict(message.attributes)
+    if message.trace:
+        header = {"DataType": "String", "StringValue": message.trace}
+        request["MessageSystemAttributes"] = {"AWSTraceHeader": header}
+    if message.group:
+        request["MessageGroupId"] = message.group
+    return request
+
+
+def delete_batch(url: str, handles: Sequence[str]) -> Call:
+    """Delete up to ten messages."""
+    entries = [{"Id": str(n), "ReceiptHandle": handle} for n, handle in enumerate(handles)]
+    return Call("sqs", "DeleteMessageBatch", {"QueueUrl": url, "Entries": entries})
+
+
+def hide_batch(url: str, hides: Sequence[tuple[str, int]]) -> Call:
+    """Set the visibility of up to ten messages: (handle, seconds) each."""
+    entries = [
+        {"Id": str(n), "ReceiptHandle": handle, "VisibilityTimeout": seconds}
+        for n, (handle, seconds) in enumerate(hides)
+    ]
+    return Call("sqs", "ChangeMessageVisibilityBatch", {"QueueUrl": url, "Entries": entries})
+
+
+def read_batch(reply: Reply, sent: int) -> list[EntryFault | None]:
+    """What became of each entry: None where it was done. Never raises.
+
+    Entries are believed, not the call: one in neither list counts as not done (DESIGN §6).
+    """
+    unknown = EntryFault("MissingEntry", "the reply does not mention this entry", True)
+    results: list[EntryFault | None] = [unknown] * sent
+    for entry in _entries(reply, "Failed"):
+        fault = EntryFault(
+            code=_text(entry.get("Code")),
+            message=_text(entry.get("Message")),
+            transient=entry.get("SenderFault") is not True,
+        )
+        _place(results, entry, fault)
+    for entry in _entries(reply, "Successful"):
+        _place(results, entry, None)
+    return results
+
+
+def _entries(reply: Reply, name: str) -> list[Mapping[str, object]]:
+    entries = reply.get(name)
+    return (
+        [each for each in entries if isinstance(each, Mapping)] if isinstance(entries, list) else []
+    )
+
+
+def _place(
+    results: list[EntryFault | None], entry: Mapping[str, object], value: EntryFault | None
+) -> None:
+    index = _text(entry.get("Id"))
+    # Ids are the positions that we sent; an endless row of digits is not one of them.
+    if index.isdecimal() and len(index) <= 4 and int(index) < len(results):
+        results[int(index)] = value
+
+
+def depth(url: str) -> Call:
+    """Ask for the queue's counts and limits."""
+    return Call("sqs", "GetQueueAttributes", {"QueueUrl": url, "AttributeNames": ["All"]})
+
+
+def read_attributes(reply: Reply) -> dict[str, str]:
+    """The queue's attributes, as texts."""
+    attributes = reply.get("Attributes")
+    if not isinstance(attributes, Mapping):
+        return {}
+    return {str(name): str(value) for name, value in attributes.items()}
+
+
+def move_dead_letters(source_arn: str, destination_arn: str) -> Call:
+    """R10: AWS's own redrive, to a destination that must be named.
+
+    Our dead letters were sent, not moved by SQS: without a destination AWS answers
+    CouldNotDetermineMessageSource.
+    """
+    request: Request = {"SourceArn": source_arn, "DestinationArn": destination_arn}
+    return Call("sqs", "StartMessageMoveTask", request)
