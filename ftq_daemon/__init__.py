@@ -1,0 +1,1 @@
+"""The long-running worker: takes messages from SQS, runs handlers, writes verdicts."""

@@ -1,0 +1,147 @@
+"""One message, start to finish, as five verbs: claim, run, judge, settle, retire."""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+from ftq import lease
+from ftq.codec import Envelope, Unreadable, decode
+from ftq.errors import CallError
+from ftq.registry import Registry
+from ftq.verdict import (
+    Cause,
+    Drop,
+    DropDead,
+    Forget,
+    Insert,
+    Ours,
+    Refusal,
+    Revive,
+    Yield,
+    judge,
+)
+from ftq.wire.queue import cause_of
+from ftq_daemon import events as facts
+from ftq_daemon.claims import Claim, Claims, NotATask
+from ftq_daemon.clock import World
+from ftq_daemon.events import Events
+from ftq_daemon.queue import Queue, Received
+from ftq_daemon.settler import Settler
+from ftq_daemon.work import UNKNOWN_FOR, Work
+
+# A message whose type has no handler here is shown to others again after about this long.
+UNKNOWN_YIELD: Final = 30_000
+
+
+@dataclass(slots=True)
+class Attempts:
+    """Handles messages.
+
+    Attributes:
+        registry: The handlers.
+        queue: Where messages go back to.
+        claims: Claims tasks.
+        work: Runs what was claimed.
+        settler: Writes verdicts.
+        world: Clock and dice.
+        events: Where facts are told.
+        stopping: No claim any more: what still comes in is shown to others at once.
+    """
+
+    registry: Registry
+    queue: Queue
+    claims: Claims
+    work: Work
+    settler: Settler
+    world: World
+    events: Events
+    stopping: bool = False
+
+    async def handle(self, received: Received) -> None:
+        """Take one message to its end. Never raises: what fails is told, and comes back."""
+        try:
+            await self._handle(received)
+        except CallError as error:
+            self.events.emit(facts.Failed("attempt", str(error)))
+        except Exception as error:  # a bug of ours must not take the daemon's other tasks along
+            trace = "".join(traceback.format_exception(error))
+            self.events.emit(facts.Failed("attempt", trace[-4000:]))
+
+    async def _handle(self, received: Received) -> None:
+        envelope = decode(received.message.body)
+        if isinstance(envelope, Unreadable):
+            await self._put_aside(received, envelope.why)
+        elif await self._claimable(received, envelope):
+            taken = await self.claims.take(received, envelope)
+            if isinstance(taken, NotATask):
+                await self._put_aside(received, taken.why)
+            elif isinstance(taken, Claim):
+                await self._claimed(received, envelope, taken)
+            else:
+                await self._refused(received, envelope, taken)
+
+    async def _claimed(self, received: Received, envelope: Envelope, claim: Claim) -> None:
+        waited = self.world.now() - max(claim.task.not_before, received.message.sent_at)
+        self.events.emit(facts.Claimed(claim.task, max(0, waited) / 1000))
+        ran = await self.work.run(received, envelope, claim)
+        verdict = judge(
+            ran.outcome,
+            attempts=ran.task.attempts,
+            policy=ran.policy,
+            cancel_asked=ran.cancel_asked,
+            now=self.world.now(),
+            dice=self.world.dice(),
+        )
+        await self.settler.settle(received, ran, verdict)
+
+    async def _claimable(self, received: Received, envelope: Envelope) -> bool:
+        """Whether to claim at all; if not, the message is dealt with here."""
+        if self.stopping:
+            await self.queue.hide(received, 0, stored=False)
+            return False
+        now = self.world.now()
+        unknown = bool(envelope.type) and self.registry.get(envelope.type) is None
+        if unknown and now - received.message.refused_since < UNKNOWN_FOR:
+            # Half a deployment: whoever has the handler shall have the message.
+            until = now + UNKNOWN_YIELD // 2 + round(self.world.dice() * UNKNOWN_YIELD)
+            self._tell(envelope, Cause.UNKNOWN_TYPE, until)
+            await self.queue.hide(received, until, stored=False)
+            return False
+        visibility = self.queue.visibility * 1000
+        age = round((asyncio.get_running_loop().time() - received.seen) * 1000)
+        if lease.is_stale(age, visibility):
+            return False  # not ours any more: it came back by itself
+        return not lease.needs_extension(age, visibility) or await self.queue.extend(received)
+
+    async def _refused(self, received: Received, envelope: Envelope, why: Refusal) -> None:
+        claim_no = received.message.claim_no
+        match why:
+            case Yield(until):
+                self._tell(envelope, "yield", until)
+                await self.queue.hide(received, until)
+            case Drop():
+                self._tell(envelope, "drop")
+                await self.queue.delete(received)
+            case DropDead(died_at, cause):
+                self._tell(envelope, "drop")
+                await self.queue.dead_letter(received, cause_of(cause), died_at)
+            case Forget(expired=True):
+                self._tell(envelope, Cause.RECORD_EXPIRED)
+                await self.queue.dead_letter(received, Cause.RECORD_EXPIRED, claim_no)
+            case Forget():
+                self._tell(envelope, "forgotten")
+                await self.queue.delete(received)
+            case Ours() | Insert() | Revive():
+                raise AssertionError(f"claims.take() follows {why} up itself")
+            case _:
+                assert_never(why)
+
+    async def _put_aside(self, received: Received, why: str) -> None:
+        if await self.queue.dead_letter(received, cause_of(Cause.UNREADABLE, message=why)):
+            self.events.emit(facts.PutAside(received.message.message_id, why))
+
+    def _tell(self, envelope: Envelope, what: str, until: int = 0) -> None:
+        self.events.emit(facts.Refusal(envelope.id, envelope.type, what, until))

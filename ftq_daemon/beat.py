@@ -1,0 +1,123 @@
+"""Keeps claims alive: one loop renews the leases of all attempts that outlast a beat.
+
+Short tasks cost nothing here but an entry in a dictionary.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from ftq import lease
+from ftq.errors import CallError
+from ftq.outcome import CancelAsked, Lost
+from ftq.task import Task
+from ftq.wire.table import Written
+from ftq_daemon.clock import World
+from ftq_daemon.events import Events, Failed
+from ftq_daemon.queue import Queue, Received
+from ftq_daemon.runner import Attempt
+from ftq_daemon.store import Store
+
+
+@dataclass(slots=True, eq=False)
+class Holding:
+    """A claim of ours whose handler runs.
+
+    Attributes:
+        task: The record with our claim in it.
+        received: Its message.
+        attempt: The run.
+        renewed: Loop time of the last renewal that is known to hold.
+        cancel_asked: Whether a renewal brought word that the task is to be cancelled.
+        renewal: The renewal under way.
+        released: No further renewal: the claim is about to be settled.
+    """
+
+    task: Task
+    received: Received
+    attempt: Attempt
+    renewed: float
+    cancel_asked: bool = False
+    renewal: asyncio.Task[None] | None = None
+    released: bool = False
+
+
+class Beat:
+    """Renews what is held.
+
+    Args:
+        store: The table.
+        queue: The queue.
+        world: The clock.
+        events: Where faults are told.
+    """
+
+    def __init__(self, store: Store, queue: Queue, world: World, events: Events) -> None:
+        """Set up; `run` does the work."""
+        visibility = queue.visibility * 1000
+        self._store = store
+        self._queue = queue
+        self._world = world
+        self._events = events
+        self._visibility = visibility
+        self._interval = lease.beat_interval(visibility) / 1000
+        self._zombie_after = lease.zombie_after(visibility) / 1000
+        self._held: set[Holding] = set()
+
+    @property
+    def held(self) -> int:
+        """How many claims are held."""
+        return len(self._held)
+
+    def hold(self, holding: Holding) -> None:
+        """Keep a claim alive from now on."""
+        self._held.add(holding)
+
+    async def release(self, holding: Holding) -> None:
+        """Stop keeping a claim alive, *before* it is settled: a late beat would undo a hide."""
+        self._held.discard(holding)
+        holding.released = True
+        if holding.renewal is not None:
+            await holding.renewal
+
+    async def run(self) -> None:
+        """Look around until cancelled."""
+        pause = min(1.0, self._interval / 4)
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(pause)
+            now = loop.time()
+            for holding in tuple(self._held):
+                since = now - holding.renewed
+                if since >= self._zombie_after:
+                    # Cut off from the table: by the time it answers, the lease may be over (R14).
+                    holding.attempt.end(Lost())
+                elif since >= self._interval and holding.renewal is None:
+                    holding.renewal = loop.create_task(self._renew(holding))
+
+    async def _renew(self, holding: Holding) -> None:
+        try:
+            await self._renew_table(holding)
+            # Visibility follows the lease; should it fail, the lease still refuses everybody.
+            if not (holding.released or holding.attempt.signals.lost):
+                await self._queue.extend(holding.received)
+        except CallError as error:
+            self._events.emit(Failed("beat", str(error), holding.task.id))
+        finally:
+            holding.renewal = None
+
+    async def _renew_table(self, holding: Holding) -> None:
+        started = asyncio.get_running_loop().time()
+        end = lease.lease_end(self._world.now(), self._visibility)
+        task = holding.task
+        beat = self._store.statements.beat(task.id, task.claim_no, end)
+        result = await self._store.write(beat, started + self._interval)
+        if not isinstance(result, Written):
+            if not holding.released:
+                holding.attempt.end(Lost())
+            return
+        holding.renewed = started
+        if result.old is not None and result.old.cancel_requested:
+            holding.cancel_asked = True
+            holding.attempt.end(CancelAsked())

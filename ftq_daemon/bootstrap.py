@@ -1,0 +1,148 @@
+"""Wires a daemon from its settings. The only place that names concrete adapters."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ftq.errors import SettingsError
+from ftq.ports import Call
+from ftq.registry import Registry
+from ftq.text import NotJson, parse
+from ftq.wire import queue as wire
+from ftq_daemon.attempt import Attempts
+from ftq_daemon.aws.clients import Ports, connect, region_of
+from ftq_daemon.beat import Beat
+from ftq_daemon.claims import Claims
+from ftq_daemon.clock import World
+from ftq_daemon.daemon import Daemon
+from ftq_daemon.events import Called, Events, Sink, Started
+from ftq_daemon.health import serve
+from ftq_daemon.intake import MOST_POLLERS, Intake
+from ftq_daemon.queue import Queue
+from ftq_daemon.runner import Runner
+from ftq_daemon.settings import GRACE_SECONDS, DaemonSettings
+from ftq_daemon.settler import Settler
+from ftq_daemon.sinks.log import LogSink
+from ftq_daemon.sinks.metrics import Metrics
+from ftq_daemon.store import Store
+from ftq_daemon.work import Work
+
+
+def real_world() -> World:
+    """The wall clock, and randomness of this process."""
+    return World(
+        now=lambda: time.time_ns() // 1_000_000,
+        dice=random.Random().random,  # jitter, not secrets
+        token=lambda: uuid.uuid4().hex,
+    )
+
+
+def daemon_name() -> str:
+    """Who this process is, for people: where it runs, and what tells it from its like."""
+    return f"{socket.gethostname()[:40]}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
+
+
+def build(
+    settings: DaemonSettings,
+    registry: Registry,
+    ports: Ports,
+    world: World,
+    events: Events,
+    name: str,
+    max_receives: int,
+) -> Daemon:
+    """Wire a daemon over the given ports."""
+    visibility = settings.visibility_seconds * 1000
+    grace = settings.sweep_grace_seconds * 1000
+    retention = settings.retention_days * 24 * 3600 * 1000
+    store = Store(ports.table, settings.table, world)
+    queue = Queue(
+        ports.receiver,
+        ports.queue,
+        url=settings.queue_url,
+        dlq_url=settings.dlq_url,
+        visibility=settings.visibility_seconds,
+        max_receives=max_receives,
+        world=world,
+        events=events,
+    )
+    beat = Beat(store, queue, world, events)
+    runner = Runner(grace=GRACE_SECONDS)
+    work = Work(registry, store, runner, beat, world, events, visibility, settings.crash_limit)
+    claims = Claims(store, world, name, settings.queue_url, visibility, grace, retention)
+    settler = Settler(store, queue, world, events, name, grace, retention)
+    attempts = Attempts(registry, queue, claims, work, settler, world, events)
+    intake = Intake(
+        queue, attempts.handle, settings.concurrency, settings.wait_seconds, world, events
+    )
+    return Daemon(intake, attempts, work, beat, store, queue, events, settings.drain_seconds)
+
+
+async def check_queues(settings: DaemonSettings, ports: Ports) -> int:
+    """Hold the settings against the queues as they are.
+
+    Returns:
+        The queue's `maxReceiveCount`; 0 if SQS itself dead-letters nothing.
+
+    Raises:
+        SettingsError: Records would be forgotten while messages of theirs may still come (R1).
+        CallError: A queue does not answer.
+    """
+    queue = wire.read_attributes(await ports.queue.call(_attributes(settings.queue_url)))
+    dlq = wire.read_attributes(await ports.queue.call(_attributes(settings.dlq_url)))
+    kept = sum(int(each.get("MessageRetentionPeriod", 0)) for each in (queue, dlq))
+    if settings.retention_days * 24 * 3600 <= kept:
+        problem = (
+            f"FTQ_RETENTION_DAYS={settings.retention_days}: must be more than the retention of "
+            f"queue and dead-letter queue together, which is {kept / 86_400:g} days"
+        )
+        raise SettingsError([problem])
+    return _max_receives(queue.get("RedrivePolicy", ""))
+
+
+def _attributes(url: str) -> Call:
+    return wire.depth(url)
+
+
+def _max_receives(policy: str) -> int:
+    try:
+        value = parse(policy) if policy else {}
+    except NotJson:
+        return 0
+    count = value.get("maxReceiveCount", 0) if isinstance(value, dict) else 0
+    return int(count) if isinstance(count, int | str) else 0
+
+
+@asynccontextmanager
+async def running(settings: DaemonSettings, registry: Registry) -> AsyncIterator[Daemon]:
+    """A daemon over real AWS, ready to run, with its sinks and its HTTP.
+
+    Raises:
+        SettingsError: The settings do not fit the queues.
+        CallError: Queue or table does not answer.
+        OSError: The health port cannot be had.
+    """
+    name, events = daemon_name(), Events()
+
+    def watch(call: Call, outcome: str, seconds: float, error: str) -> None:
+        events.emit(Called(call.service, call.operation, outcome, seconds, error))
+
+    region = region_of(
+        settings.queue_url, os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    )
+    async with connect(region, settings.wait_seconds, MOST_POLLERS, watch) as ports:
+        max_receives = await check_queues(settings, ports)
+        daemon = build(settings, registry, ports, real_world(), events, name, max_receives)
+        await daemon.store.probe()
+        metrics = Metrics(registry, lambda: daemon.intake.slots.taken)
+        sinks: list[Sink] = [LogSink(name), metrics]
+        events.sinks = sinks
+        async with serve(daemon, settings.health_host, settings.health_port, metrics.render) as url:
+            events.emit(Started(name, url, len(registry), settings.concurrency))
+            yield daemon

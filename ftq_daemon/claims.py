@@ -1,0 +1,177 @@
+"""Taking a task: the claim, and every way it can be refused (PROTOCOL R3, R5, R9)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from ftq import lease
+from ftq.codec import Envelope, fingerprint
+from ftq.lifecycle import State
+from ftq.limits import INLINE_PAYLOAD_BYTES
+from ftq.task import Entry, Task, payload_key
+from ftq.text import size
+from ftq.verdict import Insert, Ours, Refusal, Revive, Yield, lapsed, refuse
+from ftq.wire.queue import Message
+from ftq.wire.statements import Claimant, Statement, claimed, revived
+from ftq.wire.table import Duplicate, Refused, Written
+from ftq_daemon.clock import World
+from ftq_daemon.queue import Received
+from ftq_daemon.store import Store
+
+# Claim, insert, claim again, revive: no honest sequence of refusals is longer.
+TURNS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A task that is ours.
+
+    Attributes:
+        task: The record with our claim in it.
+        since: Loop time from which its lease counts.
+        lapsed: How the claim before ours ended, if it just lapsed (R17).
+    """
+
+    task: Task
+    since: float
+    lapsed: Entry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotATask:
+    """There is an item or a message in the way that is no task."""
+
+    why: str
+
+
+Taken: TypeAlias = Claim | Refusal | NotATask
+After: TypeAlias = Callable[[Task | None], Task | None]
+"""From the record before a granted statement to the record after it."""
+Step: TypeAlias = tuple[Statement, After]
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """Claims tasks for one daemon.
+
+    Attributes:
+        store: The table.
+        world: Clock, dice, tokens.
+        daemon: Who we are.
+        queue_url: Where re-sends of what we insert go.
+        visibility: The visibility timeout in milliseconds.
+        grace: Milliseconds that an open task may be overdue.
+        retention: Milliseconds that a final record is kept.
+    """
+
+    store: Store
+    world: World
+    daemon: str
+    queue_url: str
+    visibility: int
+    grace: int
+    retention: int
+
+    async def take(self, received: Received, envelope: Envelope) -> Taken:
+        """Claim the task of a message, or learn why not.
+
+        Raises:
+            CallError: The table did not answer while the message was ours.
+        """
+        who = self._claimant(received)
+        until = received.seen + self.visibility / 1000
+        claim: Step = (
+            self.store.statements.claim(envelope.id, who),
+            lambda old: old and claimed(old, who),
+        )
+        step = claim
+        for _ in range(TURNS):
+            statement, after = step
+            result = await self.store.write(statement, until)
+            if isinstance(result, Written):
+                return self._granted(received, result.old, after)
+            if isinstance(result, Duplicate):
+                step = claim  # somebody else inserted it first: claim what they made
+                continue
+            why = self._why(result, received.message, who)
+            match why:
+                case Ours():
+                    return self._ours(received, result.current)
+                case Insert():
+                    task = self._direct(received, envelope)
+                    if isinstance(task, NotATask):
+                        return task
+                    await self._store_beside(task, envelope)
+                    step = self._insertion(task, who)
+                case Revive(died_at):
+                    step = self._revival(envelope.id, died_at, who)
+                case _:
+                    return why
+        return Yield(who.now + self.visibility)
+
+    def _claimant(self, received: Received) -> Claimant:
+        now = self.world.now()
+        # The lease ends as the message comes back, so it counts from when that was last set.
+        age = round((asyncio.get_running_loop().time() - received.seen) * 1000)
+        end = lease.lease_end(now - age, self.visibility)
+        return Claimant(self.daemon, self.world.token(), now, end)
+
+    def _why(self, refused: Refused, message: Message, who: Claimant) -> Refusal | NotATask:
+        if refused.current is None and not refused.absent:
+            return NotATask("the item of this id in the table is no task")
+        return refuse(
+            refused.current,
+            token=who.token,
+            stored=message.stored,
+            carried=message.claim_no,
+            visibility=self.visibility,
+            now=who.now,
+            dice=self.world.dice(),
+        )
+
+    def _insertion(self, task: Task, who: Claimant) -> Step:
+        return self.store.statements.insert(task, who), lambda _: claimed(task, who)
+
+    def _revival(self, task_id: str, died_at: int, who: Claimant) -> Step:
+        statement = self.store.statements.revive(task_id, died_at, self.grace, who)
+        return statement, lambda dead: dead and revived(dead, who, self.grace)
+
+    def _granted(self, received: Received, old: Task | None, after: After) -> Claim | NotATask:
+        task = after(old)
+        if task is None:
+            return NotATask("the item of this id in the table cannot be read")
+        return Claim(task, received.seen, lapsed(task, old) if old else None)
+
+    def _ours(self, received: Received, current: Task | None) -> Claim | NotATask:
+        if current is None:
+            return NotATask("the item of this id in the table cannot be read")
+        return Claim(current, received.seen, lapsed(current, None))
+
+    def _direct(self, received: Received, envelope: Envelope) -> Task | NotATask:
+        """The record of a message that was sent straight to the queue."""
+        if envelope.payload is None or not envelope.type:
+            return NotATask("a message without a record needs a type and a payload within limits")
+        created = envelope.created_at or received.message.sent_at or received.at
+        large = size(envelope.payload) > INLINE_PAYLOAD_BYTES
+        return Task(
+            id=envelope.id,
+            type=envelope.type,
+            queue=self.queue_url,
+            state=State.QUEUED,
+            fingerprint=fingerprint(envelope.type, envelope.payload),
+            correlation_id=envelope.correlation_id or envelope.id,
+            tenant=envelope.tenant,
+            created_at=created,
+            sent_at=received.message.sent_at,
+            due_at=received.at + self.grace,
+            payload=None if large else envelope.payload,
+        )
+
+    async def _store_beside(self, task: Task, envelope: Envelope) -> None:
+        if task.payload is None and envelope.payload is not None:
+            key = payload_key(task.id, task.fingerprint)
+            expires_at = (self.world.now() + 2 * self.retention) // 1000
+            await self.store.put_beside(key, envelope.payload, expires_at)

@@ -1,0 +1,87 @@
+"""The daemon's life: start, work, and a stop in phases that strands nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from ftq_daemon.attempt import Attempts
+from ftq_daemon.beat import Beat
+from ftq_daemon.events import Draining, Events, Stopped
+from ftq_daemon.intake import Intake
+from ftq_daemon.queue import Queue
+from ftq_daemon.settings import FLUSH_SECONDS, GRACE_SECONDS
+from ftq_daemon.store import Store
+from ftq_daemon.work import Work
+
+
+@dataclass(slots=True)
+class Daemon:
+    """One worker process, wired.
+
+    Attributes:
+        intake: Brings messages.
+        attempts: Handles them.
+        work: Runs their handlers.
+        beat: Keeps their claims alive.
+        store: The table.
+        queue: The queue.
+        events: Where facts are told.
+        drain_seconds: How long running handlers are waited for at a stop.
+        draining: Whether the stop has begun.
+    """
+
+    intake: Intake
+    attempts: Attempts
+    work: Work
+    beat: Beat
+    store: Store
+    queue: Queue
+    events: Events
+    drain_seconds: float
+    draining: bool = False
+
+    async def run(self, stop: asyncio.Event) -> int:
+        """Work until `stop` is set, then drain.
+
+        Returns:
+            How many attempts were still under way at the very end: 0 unless something hung.
+        """
+        beats = asyncio.create_task(self.beat.run(), name="beat")
+        polls = asyncio.create_task(self.intake.run(), name="intake")
+        stopped = asyncio.create_task(_set(stop), name="stop")
+        ends = {beats, polls, stopped}
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for task in (beats, polls):
+                if task.done():
+                    task.result()  # neither ends by itself: let its error end the daemon
+            return await self._drain(polls)
+        finally:
+            for end in ends:
+                end.cancel()
+            await asyncio.gather(*ends, return_exceptions=True)
+
+    async def _drain(self, polls: asyncio.Task[None]) -> int:
+        self.draining = True
+        self.events.emit(Draining(len(self.intake.attempts)))
+        # Nothing new: receives under way are awaited, and what they bring is shown to others.
+        self.intake.stop()
+        self.attempts.stopping = True
+        self.work.stop()
+        await asyncio.wait({polls, *self.intake.attempts}, timeout=self.drain_seconds)
+        # Out of time: handlers are cancelled, and their claims given back.
+        self.work.interrupt()
+        await asyncio.wait({polls})
+        if self.intake.attempts:
+            await asyncio.wait(self.intake.attempts, timeout=GRACE_SECONDS + FLUSH_SECONDS / 2)
+        left = len(self.intake.attempts)
+        async with asyncio.timeout(FLUSH_SECONDS / 2):
+            await self.store.close()
+            await self.queue.close()
+        self.events.emit(Stopped(left))
+        return left
+
+
+async def _set(event: asyncio.Event) -> None:
+    await event.wait()

@@ -1,0 +1,212 @@
+"""Facts about what the daemon did, emitted after the write that makes them true.
+
+Sinks listen: logs, metrics, traces. A sink that fails never stops the daemon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
+
+from ftq.task import Failure, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A claim was granted. `wait` is how long the message had been in the queue, in seconds."""
+
+    name: ClassVar[str] = "task.claimed"
+    task: Task
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class Crashed:
+    """The claim before ours lapsed without a word; `by` held it."""
+
+    name: ClassVar[str] = "task.crashed"
+    task: Task
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """`seconds` is the handler's time, `total` the time since the task was submitted."""
+
+    name: ClassVar[str] = "task.succeeded"
+    outcome: ClassVar[str] = "succeeded"
+    task: Task
+    seconds: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
+class Retrying:
+    """An attempt failed, or asked for it, and the task waits until `at` (milliseconds)."""
+
+    name: ClassVar[str] = "task.retrying"
+    outcome: ClassVar[str] = "retrying"
+    task: Task
+    seconds: float
+    failure: Failure
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """The task was given up."""
+
+    name: ClassVar[str] = "task.dead"
+    outcome: ClassVar[str] = "dead"
+    task: Task
+    seconds: float
+    cause: str
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """The claim was given back, uncounted."""
+
+    name: ClassVar[str] = "task.released"
+    outcome: ClassVar[str] = "released"
+    task: Task
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The task was cancelled while it was ours."""
+
+    name: ClassVar[str] = "task.cancelled"
+    outcome: ClassVar[str] = "cancelled"
+    task: Task
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimLost:
+    """The claim went to somebody else; nothing was written or deleted."""
+
+    name: ClassVar[str] = "task.claim_lost"
+    task: Task
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Abandoned:
+    """A handler did not end when it was told to; it may still be running."""
+
+    name: ClassVar[str] = "task.abandoned"
+    task: Task
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A message was not run. `what` says what became of it, `until` when it is shown again."""
+
+    name: ClassVar[str] = "message.refused"
+    task_id: str
+    type: str
+    what: str
+    until: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PutAside:
+    """A message that cannot be a task went to the dead-letter queue."""
+
+    name: ClassVar[str] = "message.put_aside"
+    message_id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """An AWS call was made; `outcome` is ok, throttled, unavailable or refused."""
+
+    name: ClassVar[str] = "aws.called"
+    service: str
+    operation: str
+    outcome: str
+    seconds: float
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Something did not work; the task itself is not harmed: its message comes back."""
+
+    name: ClassVar[str] = "daemon.failed"
+    what: str
+    error: str
+    task_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The daemon takes work."""
+
+    name: ClassVar[str] = "daemon.started"
+    daemon: str
+    health_url: str
+    handlers: int
+    concurrency: int
+
+
+@dataclass(frozen=True, slots=True)
+class Draining:
+    """The daemon was told to stop: it takes nothing new."""
+
+    name: ClassVar[str] = "daemon.draining"
+    running: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The daemon has stopped; `left` attempts did not end in time."""
+
+    name: ClassVar[str] = "daemon.stopped"
+    left: int
+
+
+Settled: TypeAlias = Succeeded | Retrying | Dead | Released | Cancelled
+Event: TypeAlias = (
+    Settled
+    | Claimed
+    | Crashed
+    | ClaimLost
+    | Abandoned
+    | Refusal
+    | PutAside
+    | Called
+    | Failed
+    | Started
+    | Draining
+    | Stopped
+)
+Sink: TypeAlias = Callable[[Event], None]
+
+
+@dataclass(slots=True)
+class Events:
+    """Hands each event to every sink.
+
+    Attributes:
+        sinks: Who listens, in order.
+        broken: How many times a sink failed; shown in the metrics, for a failing sink may be
+            the very one that would have logged it.
+    """
+
+    sinks: Sequence[Sink] = ()
+    broken: int = 0
+
+    def emit(self, event: Event) -> None:
+        """Tell all sinks."""
+        for sink in self.sinks:
+            try:
+                sink(event)
+            except Exception:  # a listener must not stop the work it listens to
+                self.broken += 1

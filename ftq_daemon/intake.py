@@ -1,0 +1,172 @@
+"""Asks the queue for what can start now, and hands each message to an attempt of its own.
+
+One poller always asks, with a long poll: an idle queue costs three requests a minute. When its
+receives come back full, more pollers join it, and leave again at the first empty one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from ftq.errors import CallError
+from ftq.limits import SQS_BATCH_ENTRIES
+from ftq_daemon.clock import Backoff, World
+from ftq_daemon.events import Events, Failed
+from ftq_daemon.queue import Queue, Received
+
+MOST_POLLERS: Final = 8
+# A joined poller asks for a backlog that is there: it need not wait long for one to appear.
+JOINED_WAIT_SECONDS: Final = 1
+# With fewer slots free than one receive can fill, wait this long for some more.
+GATHER_SECONDS: Final = 0.005
+
+
+class Slots:
+    """Counts what may be in hand at once: received, running, or being settled.
+
+    Args:
+        total: How many.
+    """
+
+    def __init__(self, total: int) -> None:
+        """All are free."""
+        self.total = total
+        self.free = total
+        self._changed = asyncio.Event()
+        self._closed = False
+
+    @property
+    def taken(self) -> int:
+        """How many are in use."""
+        return self.total - self.free
+
+    async def take(self, most: int) -> int:
+        """Take up to `most` slots, as soon as there is one; 0 once closed."""
+        await self._one_free()
+        if self.free < min(most, self.total) and not self._closed:
+            await asyncio.sleep(GATHER_SECONDS)
+            await self._one_free()
+        if self._closed:
+            return 0
+        count = min(most, self.free)
+        self.free -= count
+        return count
+
+    def give(self, count: int) -> None:
+        """Give slots back."""
+        self.free += count
+        self._changed.set()
+
+    def close(self) -> None:
+        """No slot any more: whoever waits for one gets none."""
+        self._closed = True
+        self._changed.set()
+
+    async def _one_free(self) -> None:
+        while self.free == 0 and not self._closed:
+            self._changed.clear()
+            await self._changed.wait()
+
+
+class Intake:
+    """Polls one queue.
+
+    Args:
+        queue: The queue.
+        handle: Takes a message to its end; never raises.
+        concurrency: Messages in hand at once at most.
+        wait_seconds: How long a poll waits for a first message.
+        world: For the dice.
+        events: Where faults are told.
+    """
+
+    def __init__(
+        self,
+        queue: Queue,
+        handle: Callable[[Received], Awaitable[None]],
+        concurrency: int,
+        wait_seconds: int,
+        world: World,
+        events: Events,
+    ) -> None:
+        """Set up; `run` does the work."""
+        self.slots = Slots(concurrency)
+        self.attempts: set[asyncio.Task[None]] = set()
+        self.polled_at = asyncio.get_running_loop().time()
+        self._queue = queue
+        self._handle = handle
+        self._wait_seconds = wait_seconds
+        self._world = world
+        self._events = events
+        self._pollers = max(1, min(MOST_POLLERS, concurrency // SQS_BATCH_ENTRIES))
+        self._busy = asyncio.Event()
+        self._stopping = False
+
+    @property
+    def stalled_for(self) -> float:
+        """Seconds since a poll last came back, less what a long poll takes anyway.
+
+        A daemon whose slots are all taken has nothing to poll for, and is not stalled.
+        """
+        if self.slots.free == 0:
+            return 0.0
+        since = asyncio.get_running_loop().time() - self.polled_at
+        return max(0.0, since - self._wait_seconds)
+
+    def stop(self) -> None:
+        """Start no further receive; those under way are awaited by `run`."""
+        self._stopping = True
+        self.slots.close()
+        self._busy.set()
+
+    async def run(self) -> None:
+        """Poll until stopped; returns when the last receive has come back."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._poll(self._wait_seconds, joined=False))
+            for _ in range(self._pollers - 1):
+                wait = min(JOINED_WAIT_SECONDS, self._wait_seconds)
+                group.create_task(self._poll(wait, joined=True))
+
+    async def _poll(self, wait_seconds: int, *, joined: bool) -> None:
+        loop = asyncio.get_running_loop()
+        backoff = Backoff(self._world, float("inf"))
+        while not self._stopping:
+            if joined:
+                await self._busy.wait()
+            slots = await self.slots.take(SQS_BATCH_ENTRIES)
+            if slots == 0:
+                return  # closed
+            try:
+                received = await self._queue.receive(slots, wait_seconds)
+            except CallError as error:
+                self.slots.give(slots)
+                self._events.emit(Failed("receive", str(error)))
+                await backoff.pause()
+                continue
+            self.polled_at = loop.time()
+            backoff = Backoff(self._world, float("inf"))
+            self._note(len(received), slots)
+            self.slots.give(slots - len(received))
+            for each in received:
+                self._start(each)
+
+    def _note(self, count: int, asked: int) -> None:
+        if self._stopping:
+            return
+        if count == asked:
+            self._busy.set()
+        elif count == 0:
+            self._busy.clear()
+
+    def _start(self, received: Received) -> None:
+        task = asyncio.get_running_loop().create_task(self._attempt(received))
+        self.attempts.add(task)
+        task.add_done_callback(self.attempts.discard)
+
+    async def _attempt(self, received: Received) -> None:
+        try:
+            await self._handle(received)
+        finally:
+            self.slots.give(1)

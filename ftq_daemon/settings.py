@@ -1,0 +1,50 @@
+"""The daemon's settings: FTQ_* in the environment."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, model_validator
+
+from ftq.limits import SQS_VISIBILITY_SECONDS, SQS_WAIT_SECONDS
+from ftq.settings import HandlersPath, QueueUrl, Settings, TableName
+
+# What stopping takes beside the drain budget: handlers that are slow to end after they were
+# cancelled, and the flush of the last writes.
+GRACE_SECONDS: Final = 5
+FLUSH_SECONDS: Final = 10
+
+
+class DaemonSettings(Settings):
+    """What the daemon needs to know; each field is FTQ_ and its name in capitals."""
+
+    queue_url: QueueUrl
+    dlq_url: QueueUrl
+    table: TableName
+    handlers: HandlersPath
+    concurrency: Annotated[int, Field(ge=1, le=1000)] = 64
+    # At least 3 beats of a second and 5 s of slack (PROTOCOL R13).
+    visibility_seconds: Annotated[int, Field(ge=8, le=SQS_VISIBILITY_SECONDS)] = 60
+    wait_seconds: Annotated[int, Field(ge=0, le=SQS_WAIT_SECONDS)] = SQS_WAIT_SECONDS
+    drain_seconds: Annotated[int, Field(ge=0, le=3600)] = 30
+    # ECS allows 120 s on Fargate (task definition reference, stopTimeout); EC2 allows more.
+    stop_timeout_seconds: Annotated[int, Field(ge=2, le=7200)] = 120
+    health_host: str = "0.0.0.0"  # noqa: S104  # a container is probed from outside it
+    health_port: Annotated[int, Field(ge=0, le=65535)] = 8081
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    retention_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    sweep_grace_seconds: Annotated[int, Field(ge=1, le=86_400)] = 900
+    crash_limit: Annotated[int, Field(ge=2, le=100)] = 3
+
+    @model_validator(mode="after")
+    def _phases_fit(self) -> DaemonSettings:
+        # The receive under way is awaited beside the drain, whichever takes longer.
+        needed = max(self.drain_seconds, self.wait_seconds) + GRACE_SECONDS + FLUSH_SECONDS
+        if needed > self.stop_timeout_seconds:
+            raise ValueError(
+                f"FTQ_STOP_TIMEOUT_SECONDS={self.stop_timeout_seconds}: stopping may take "
+                f"{needed} s (the longer of FTQ_DRAIN_SECONDS={self.drain_seconds} and "
+                f"FTQ_WAIT_SECONDS={self.wait_seconds}, + {GRACE_SECONDS} + {FLUSH_SECONDS}); "
+                f"it must be at least that"
+            )
+        return self

@@ -1,0 +1,1 @@
+"""Listeners of events: logs and metrics."""

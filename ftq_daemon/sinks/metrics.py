@@ -1,0 +1,85 @@
+"""Events as Prometheus metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from ftq.registry import Registry
+from ftq_daemon import events as facts
+from ftq_daemon.events import Event, Settled
+
+_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 10800)
+
+
+class Metrics:
+    """A sink that counts.
+
+    Args:
+        registry: The handlers: types it does not know share one label, so that no message can
+            make labels up.
+        inflight: How many messages are in hand.
+    """
+
+    def __init__(self, registry: Registry, inflight: Callable[[], int]) -> None:
+        """Make the metrics in a registry of our own."""
+        self._known = {handler.type for handler in registry}
+        self._collected = CollectorRegistry()
+        make = self._collected
+        self._tasks = Counter(
+            "ftq_tasks", "Claims that ended, by outcome", ["type", "outcome"], registry=make
+        )
+        self._seconds = Histogram(
+            "ftq_task_seconds", "Handler time", ["type"], registry=make, buckets=_SECONDS
+        )
+        self._wait = Histogram(
+            "ftq_queue_wait_seconds",
+            "From when a task could run to its claim",
+            registry=make,
+            buckets=_SECONDS,
+        )
+        self._lost = Counter("ftq_claims_lost", "Claims that went to others", registry=make)
+        self._refused = Counter(
+            "ftq_messages_refused", "Messages that were not run", ["what"], registry=make
+        )
+        self._calls = Counter(
+            "ftq_aws_calls", "AWS calls", ["service", "operation", "outcome"], registry=make
+        )
+        gauge = Gauge("ftq_inflight", "Messages in hand", registry=make)
+        gauge.set_function(inflight)
+        for kind in self._known:
+            self._seconds.labels(kind)
+
+    def __call__(self, event: Event) -> None:
+        """Count an event."""
+        match event:
+            case facts.Called(service, operation, outcome):
+                self._calls.labels(service, operation, outcome).inc()
+            case facts.Claimed(_, wait):
+                self._wait.observe(wait)
+            case (
+                facts.Succeeded()
+                | facts.Retrying()
+                | facts.Dead()
+                | facts.Released()
+                | facts.Cancelled()
+            ):
+                self._ended(event)
+            case facts.ClaimLost():
+                self._lost.inc()
+            case facts.Refusal(_, _, what):
+                self._refused.labels(what).inc()
+            case facts.PutAside():
+                self._refused.labels("unreadable").inc()
+            case _:
+                pass
+
+    def render(self) -> bytes:
+        """The exposition, as Prometheus reads it."""
+        return generate_latest(self._collected)
+
+    def _ended(self, event: Settled) -> None:
+        kind = event.task.type if event.task.type in self._known else "unknown"
+        self._tasks.labels(kind, event.outcome).inc()
+        self._seconds.labels(kind).observe(event.seconds)

@@ -1,0 +1,107 @@
+"""The table, as the daemon uses it: statements in group commits, repeated until they are known."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from ftq.errors import CallError, Throttled, Unavailable
+from ftq.limits import STATEMENTS_PER_BATCH
+from ftq.ports import Port
+from ftq.wire import table as wire
+from ftq.wire.statements import Statement, Statements
+from ftq.wire.table import Beside, Duplicate, Failed, Refused, Written
+from ftq_daemon.batcher import Batcher
+from ftq_daemon.clock import Backoff, World
+
+
+class Store:
+    """Writes of records, batched; reads of the few things a message does not carry.
+
+    Attributes:
+        statements: The builders of what may be written.
+        answered: Whether the last call was answered; readiness looks at it.
+    """
+
+    def __init__(self, port: Port, table: str, world: World) -> None:
+        """Set up the batcher; nothing is called yet."""
+        self.statements = Statements(table)
+        self.answered = True
+        self._port = port
+        self._table = table
+        self._world = world
+        self._batcher: Batcher[Statement, wire.Result] = Batcher(
+            self._flush, size=STATEMENTS_PER_BATCH, key=lambda statement: statement.key
+        )
+
+    async def write(self, statement: Statement, until: float) -> Written | Refused | Duplicate:
+        """Write one statement, repeating it while its fate is not known or it was throttled.
+
+        A repeat after a lost reply is refused by its own first success; the caller tells that
+        from a loss by what the refusal brings (PROTOCOL R5).
+
+        Args:
+            statement: What to write.
+            until: Loop time after which it is not tried again.
+
+        Raises:
+            CallError: It could not be written, or nobody knows.
+        """
+        backoff = Backoff(self._world, until)
+        while True:
+            try:
+                result = await self._batcher.submit(statement)
+            except (Throttled, Unavailable):
+                if await backoff.pause():
+                    continue
+                raise
+            if not isinstance(result, Failed):
+                return result
+            if not (result.transient and await backoff.pause()):
+                raise CallError("BatchExecuteStatement", result.code, result.message)
+
+    async def put_beside(self, key: str, payload: str, expires_at: int) -> None:
+        """Store a large payload beside its record (PROTOCOL R11); there already is as good.
+
+        Raises:
+            CallError: It could not be stored.
+        """
+        try:
+            await self._port.call(wire.put_beside(self._table, key, payload, expires_at))
+        except CallError as error:
+            if error.code != wire.CONDITION_FAILED:
+                raise
+
+    async def get_beside(self, key: str) -> Beside | None:
+        """Read a large payload; None if it is not there.
+
+        Raises:
+            CallError: It could not be read.
+        """
+        return wire.read_beside(await self._port.call(wire.get(self._table, key)))
+
+    async def probe(self) -> None:
+        """See that the table answers.
+
+        Raises:
+            CallError: It does not.
+        """
+        await self._port.call(wire.get(self._table, "probe"))
+
+    async def close(self) -> None:
+        """Write what is pending."""
+        await self._batcher.close()
+
+    async def _flush(self, statements: Sequence[Statement]) -> list[wire.Result]:
+        try:
+            reply = await self._port.call(wire.execute(statements))
+        except CallError:
+            self.answered = False
+            raise
+        self.answered = True
+        return wire.read_execute(reply, len(statements))
+
+
+def in_seconds(seconds: float) -> float:
+    """The loop time that many seconds from now."""
+    return asyncio.get_running_loop().time() + seconds

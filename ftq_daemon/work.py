@@ -1,0 +1,235 @@
+"""What is done with a task that was claimed: admitted, given its payload, run under a lease."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Generator
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import structlog
+
+from ftq import lease
+from ftq.codec import Envelope, fingerprint
+from ftq.context import Context, Signals
+from ftq.errors import CallError
+from ftq.outcome import Interrupted, Lost, Outcome, Quarantined
+from ftq.registry import Handler, Registry
+from ftq.retry import RetryPolicy
+from ftq.task import Task, failure, payload_key, remember
+from ftq.verdict import Cause, Settle, admit
+from ftq.wire.table import Written
+from ftq_daemon.beat import Beat, Holding
+from ftq_daemon.claims import Claim
+from ftq_daemon.clock import World
+from ftq_daemon.events import Abandoned, Crashed, Events, Failed
+from ftq_daemon.queue import Received
+from ftq_daemon.runner import Attempt, Runner
+from ftq_daemon.store import Store, in_seconds
+
+# A type that no daemon knows is given this long for a deployment to bring its handler (R16).
+UNKNOWN_FOR: Final = 3_600_000
+UNKNOWN_WAIT: Final = 30_000
+DEFAULT_POLICY: Final = RetryPolicy()
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What came of a claim.
+
+    Attributes:
+        task: The record with our claim in it.
+        outcome: How the claim ended.
+        policy: The retry policy that applies.
+        seconds: How long the handler ran.
+        cancel_asked: Whether a beat brought word that the task is to be cancelled.
+        wait: Milliseconds that a release keeps the message hidden.
+    """
+
+    task: Task
+    outcome: Outcome
+    policy: RetryPolicy = DEFAULT_POLICY
+    seconds: float = 0.0
+    cancel_asked: bool = False
+    wait: int = 0
+
+
+@dataclass(slots=True)
+class Work:
+    """Runs claimed tasks.
+
+    Attributes:
+        registry: The handlers.
+        store: The table.
+        runner: Runs handlers.
+        beat: Keeps claims alive.
+        world: Clock and dice.
+        events: Where facts are told.
+        visibility: The visibility timeout in milliseconds.
+        crash_limit: Lapsed claims at which a task is quarantined.
+        running: The runs under way: whoever stops the daemon tells them.
+    """
+
+    registry: Registry
+    store: Store
+    runner: Runner
+    beat: Beat
+    world: World
+    events: Events
+    visibility: int
+    crash_limit: int
+    running: set[Attempt] = field(default_factory=set)
+    _suspect: bool = False
+    _stopping: bool = False
+
+    def stop(self) -> None:
+        """Let every handler know that the daemon is about to stop."""
+        self._stopping = True
+        for attempt in self.running:
+            attempt.signals.stopping = True
+
+    def interrupt(self) -> None:
+        """Tell every run to end now."""
+        for attempt in tuple(self.running):
+            attempt.end(Interrupted())
+
+    async def run(self, received: Received, envelope: Envelope, claim: Claim) -> Ran:
+        """Run a claimed task, unless the rules say otherwise."""
+        task = claim.task
+        admission = admit(task, self.crash_limit)
+        if isinstance(admission, Settle):
+            return Ran(task, admission.outcome)
+        handler = self.registry.get(task.type)
+        if handler is None:
+            return self._unknown(received, task)
+        if not admission.suspect:
+            return await self._leased(received, envelope, claim, handler)
+        if self._suspect:
+            # One suspect at a time: a killer must not take another suspect along (R4).
+            wait = round((0.5 + self.world.dice() / 2) * self.visibility)
+            return Ran(task, Interrupted(), wait=wait)
+        self._suspect = True
+        try:
+            return await self._leased(received, envelope, claim, handler)
+        finally:
+            self._suspect = False
+
+    def _unknown(self, received: Received, task: Task) -> Ran:
+        if self.world.now() - received.message.refused_since < UNKNOWN_FOR:
+            return Ran(task, Interrupted(), wait=UNKNOWN_WAIT)
+        text = f"no daemon has had a handler for {task.type!r} for an hour"
+        return Ran(task, Quarantined(failure(Cause.UNKNOWN_TYPE, "UnknownType", text)))
+
+    async def _leased(
+        self, received: Received, envelope: Envelope, claim: Claim, handler: Handler
+    ) -> Ran:
+        """Run under a lease that is renewed until just before the claim is settled."""
+        attempt = Attempt(Signals(stopping=self._stopping))
+        holding = Holding(claim.task, received, attempt, claim.since)
+        self.running.add(attempt)
+        self.beat.hold(holding)
+        started = asyncio.get_running_loop().time()
+        outcome: Outcome
+        try:
+            outcome = await self._prepared(holding, envelope, claim, handler)
+        except CallError as error:
+            # The table failed us before the handler began: the task is not to blame.
+            self.events.emit(Failed("prepare", str(error), claim.task.id))
+            outcome = Interrupted()
+        finally:
+            self.running.discard(attempt)
+            await self.beat.release(holding)
+        seconds = asyncio.get_running_loop().time() - started
+        return Ran(holding.task, outcome, handler.retry, seconds, holding.cancel_asked)
+
+    async def _prepared(
+        self, holding: Holding, envelope: Envelope, claim: Claim, handler: Handler
+    ) -> Outcome:
+        if claim.lapsed is not None:
+            by = claim.lapsed.by
+            history = remember(claim.task.history, claim.lapsed)
+            holding.task = replace(claim.task, history=history)
+            self.events.emit(Crashed(claim.task, by))
+            if not await self._write_crash(holding):
+                return Lost()
+        payload = await self._payload(envelope, holding.task)
+        if payload is None:
+            text = "its payload is neither in the message nor in the table"
+            return Quarantined(failure(Cause.PAYLOAD_LOST, "PayloadLost", text))
+        return await self._run(holding, handler, payload)
+
+    async def _write_crash(self, holding: Holding) -> bool:
+        """R17: the claim before ours crashed; that is written down before the handler starts."""
+        task = holding.task
+        end = lease.lease_end(holding.received.at, self.visibility)
+        beat = self.store.statements.beat(
+            task.id, task.claim_no, max(end, task.free_at), task.history
+        )
+        written = await self.store.write(beat, in_seconds(self.visibility / 3000))
+        return isinstance(written, Written)
+
+    async def _payload(self, envelope: Envelope, task: Task) -> str | None:
+        if task.payload is not None:
+            return task.payload
+        sent = envelope.payload
+        # The table is the truth: a message's payload counts if it is the one submitted.
+        if sent is not None and fingerprint(task.type, sent) == task.fingerprint:
+            return sent
+        beside = await self.store.get_beside(payload_key(task.id, task.fingerprint))
+        return beside.payload if beside else None
+
+    async def _run(self, holding: Holding, handler: Handler, payload: str) -> Outcome:
+        task = holding.task
+        context = Context(
+            task_id=task.id,
+            type=task.type,
+            attempt=task.attempt,
+            claim_no=task.claim_no,
+            deadline=self.world.now() / 1000 + handler.timeout,
+            correlation_id=task.correlation_id,
+            tenant=task.tenant,
+            _signals=holding.attempt.signals,
+            _report=self._reporter(task),
+        )
+        # Each message is handled in an asyncio task of its own, and so in a context of its own:
+        # what the handler logs carries these, nothing else does.
+        structlog.contextvars.bind_contextvars(
+            task_id=task.id,
+            type=task.type,
+            attempt=task.attempt,
+            claim_no=task.claim_no,
+            correlation_id=task.correlation_id,
+        )
+        outcome, left = await self.runner.run(handler, payload, context, holding.attempt)
+        if left:
+            self.events.emit(Abandoned(task, type(outcome).__name__))
+        return outcome
+
+    def _reporter(self, task: Task) -> Callable[[str], Awaitable[None]]:
+        """How a handler's progress reaches the table, from the loop or from a thread."""
+        loop, here = asyncio.get_running_loop(), threading.get_ident()
+
+        async def write(value: str) -> None:
+            now = self.world.now()
+            statement = self.store.statements.progress(task.id, task.claim_no, value, now)
+            try:
+                await self.store.write(statement, in_seconds(self.visibility / 3000))
+            except CallError as error:
+                # Progress is for people: the work goes on without it.
+                self.events.emit(Failed("progress", str(error), task.id))
+
+        def report(value: str) -> Awaitable[None]:
+            if threading.get_ident() == here:
+                return loop.create_task(write(value))
+            asyncio.run_coroutine_threadsafe(write(value), loop)
+            return _OnItsWay()
+
+        return report
+
+
+class _OnItsWay:
+    """From a thread the write is on its way already: awaiting it is possible, not needed."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield from ()
