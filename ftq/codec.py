@@ -59,7 +59,7 @@ def fingerprint(type_: str, payload: str) -> str:
     return hashlib.sha256(f"{type_}\0{payload}".encode()).hexdigest()
 
 
-def encode(task: Task, payload: str) -> str:
+def encode(task: Task, payload: str | None) -> str:
     """The body of the message that carries a task.
 
     A payload that would take the body past what every queue accepts is left out: the daemon
@@ -67,7 +67,7 @@ def encode(task: Task, payload: str) -> str:
 
     Args:
         task: The task's record.
-        payload: The payload as canonical JSON text.
+        payload: The payload as canonical JSON text; None leaves it out.
     """
     head: dict[str, Json] = {
         "v": VERSION,
@@ -78,6 +78,8 @@ def encode(task: Task, payload: str) -> str:
     }
     if task.tenant:
         head["tenant"] = task.tenant
+    if payload is None:
+        return dump(head)
     # The payload is JSON already: spliced in, so that it is not parsed and written again.
     body = f'{dump(head)[:-1]},"payload":{payload}}}'
     return body if size(body) <= BODY_BYTES else dump(head)

@@ -154,8 +154,13 @@ def shard_of(task_id: str) -> int:
 
 def bucket_of(task_id: str, state: State) -> str:
     """The index key under which a task in this state is found."""
+    return bucket_in(shard_of(task_id), state)
+
+
+def bucket_in(shard: int, state: State) -> str:
+    """The index key of a shard for tasks in this state."""
     name = "dead" if state is State.DEAD else "done" if state in FINAL else "open"
-    return f"{name}#{shard_of(task_id):02d}"
+    return f"{name}#{shard:02d}"
 
 
 def payload_key(task_id: str, fingerprint: str) -> str:

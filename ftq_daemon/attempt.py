@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
 from ftq import lease
+from ftq.breaker import Permit
 from ftq.codec import Envelope, Unreadable, decode
 from ftq.errors import CallError
+from ftq.outcome import Interrupted
 from ftq.registry import Registry
 from ftq.verdict import (
     Cause,
@@ -25,6 +27,7 @@ from ftq.verdict import (
 )
 from ftq.wire.queue import cause_of
 from ftq_daemon import events as facts
+from ftq_daemon.breakers import Breakers, Pass
 from ftq_daemon.claims import Claim, Claims, NotATask
 from ftq_daemon.clock import World
 from ftq_daemon.events import Events
@@ -43,6 +46,7 @@ class Attempts:
     Attributes:
         registry: The handlers.
         queue: Where messages go back to.
+        breakers: Say what may start at all.
         claims: Claims tasks.
         work: Runs what was claimed.
         settler: Writes verdicts.
@@ -53,6 +57,7 @@ class Attempts:
 
     registry: Registry
     queue: Queue
+    breakers: Breakers
     claims: Claims
     work: Work
     settler: Settler
@@ -74,19 +79,62 @@ class Attempts:
         envelope = decode(received.message.body)
         if isinstance(envelope, Unreadable):
             await self._put_aside(received, envelope.why)
-        elif await self._claimable(received, envelope):
-            taken = await self.claims.take(received, envelope)
-            if isinstance(taken, NotATask):
-                await self._put_aside(received, taken.why)
-            elif isinstance(taken, Claim):
-                await self._claimed(received, envelope, taken)
-            else:
-                await self._refused(received, envelope, taken)
+            return
+        if self.stopping:
+            await self.queue.hide(received, 0, stored=False)
+            return
+        handler = self.registry.get(envelope.type)
+        if handler is None:
+            if not await self._waits_for_handler(received, envelope):
+                await self._claim(received, envelope, None)
+            return
+        entry = self.breakers.enter(handler)
+        if entry.permit is Permit.NO:
+            self._tell(envelope, "breaker", entry.until)
+            await self.queue.hide(received, entry.until, stored=False)
+            return
+        try:
+            await self._claim(received, envelope, entry)
+        finally:
+            entry.leave()
 
-    async def _claimed(self, received: Received, envelope: Envelope, claim: Claim) -> None:
+    async def _waits_for_handler(self, received: Received, envelope: Envelope) -> bool:
+        """Half a deployment: whoever has the handler shall have the message (R16)."""
+        now = self.world.now()
+        if not envelope.type or now - received.message.refused_since >= UNKNOWN_FOR:
+            return False
+        until = now + UNKNOWN_YIELD // 2 + round(self.world.dice() * UNKNOWN_YIELD)
+        self._tell(envelope, Cause.UNKNOWN_TYPE, until)
+        await self.queue.hide(received, until, stored=False)
+        return True
+
+    async def _claim(self, received: Received, envelope: Envelope, entry: Pass | None) -> None:
+        if not await self._is_fresh(received):
+            return
+        taken = await self.claims.take(received, envelope)
+        if isinstance(taken, NotATask):
+            await self._put_aside(received, taken.why)
+        elif isinstance(taken, Claim):
+            await self._claimed(received, envelope, taken, entry)
+        else:
+            await self._refused(received, envelope, taken)
+
+    async def _is_fresh(self, received: Received) -> bool:
+        """Whether the message is ours for long enough to be claimed (R13)."""
+        visibility = self.queue.visibility * 1000
+        age = round((asyncio.get_running_loop().time() - received.seen) * 1000)
+        if lease.is_stale(age, visibility):
+            return False  # it came back by itself: left alone
+        return not lease.needs_extension(age, visibility) or await self.queue.extend(received)
+
+    async def _claimed(
+        self, received: Received, envelope: Envelope, claim: Claim, entry: Pass | None
+    ) -> None:
         waited = self.world.now() - max(claim.task.not_before, received.message.sent_at)
         self.events.emit(facts.Claimed(claim.task, max(0, waited) / 1000))
         ran = await self.work.run(received, envelope, claim)
+        if entry is not None and entry.spares(ran.outcome, ran.task.attempts):
+            ran = replace(ran, outcome=Interrupted(), wait=entry.until - self.world.now())
         verdict = judge(
             ran.outcome,
             attempts=ran.task.attempts,
@@ -96,25 +144,6 @@ class Attempts:
             dice=self.world.dice(),
         )
         await self.settler.settle(received, ran, verdict)
-
-    async def _claimable(self, received: Received, envelope: Envelope) -> bool:
-        """Whether to claim at all; if not, the message is dealt with here."""
-        if self.stopping:
-            await self.queue.hide(received, 0, stored=False)
-            return False
-        now = self.world.now()
-        unknown = bool(envelope.type) and self.registry.get(envelope.type) is None
-        if unknown and now - received.message.refused_since < UNKNOWN_FOR:
-            # Half a deployment: whoever has the handler shall have the message.
-            until = now + UNKNOWN_YIELD // 2 + round(self.world.dice() * UNKNOWN_YIELD)
-            self._tell(envelope, Cause.UNKNOWN_TYPE, until)
-            await self.queue.hide(received, until, stored=False)
-            return False
-        visibility = self.queue.visibility * 1000
-        age = round((asyncio.get_running_loop().time() - received.seen) * 1000)
-        if lease.is_stale(age, visibility):
-            return False  # not ours any more: it came back by itself
-        return not lease.needs_extension(age, visibility) or await self.queue.extend(received)
 
     async def _refused(self, received: Received, envelope: Envelope, why: Refusal) -> None:
         claim_no = received.message.claim_no

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from ftq.breaker import BreakerPolicy
 from ftq.errors import SettingsError
 from ftq.ports import Call
 from ftq.registry import Registry
@@ -18,6 +19,7 @@ from ftq.wire import queue as wire
 from ftq_daemon.attempt import Attempts
 from ftq_daemon.aws.clients import Ports, connect, region_of
 from ftq_daemon.beat import Beat
+from ftq_daemon.breakers import Breakers
 from ftq_daemon.claims import Claims
 from ftq_daemon.clock import World
 from ftq_daemon.daemon import Daemon
@@ -31,6 +33,7 @@ from ftq_daemon.settler import Settler
 from ftq_daemon.sinks.log import LogSink
 from ftq_daemon.sinks.metrics import Metrics
 from ftq_daemon.store import Store
+from ftq_daemon.sweeper import Sweeper
 from ftq_daemon.work import Work
 
 
@@ -77,11 +80,17 @@ def build(
     work = Work(registry, store, runner, beat, world, events, visibility, settings.crash_limit)
     claims = Claims(store, world, name, settings.queue_url, visibility, grace, retention)
     settler = Settler(store, queue, world, events, name, grace, retention)
-    attempts = Attempts(registry, queue, claims, work, settler, world, events)
+    breakers = Breakers(registry, BreakerPolicy(), world, events)
+    attempts = Attempts(registry, queue, breakers, claims, work, settler, world, events)
     intake = Intake(
-        queue, attempts.handle, settings.concurrency, settings.wait_seconds, world, events
+        queue, attempts.handle, breakers, settings.concurrency, settings.wait_seconds, world, events
     )
-    return Daemon(intake, attempts, work, beat, store, queue, events, settings.drain_seconds)
+    sweeper = Sweeper(
+        store, queue, registry, breakers, world, events, grace, settings.sweep_seconds * 1000
+    )
+    return Daemon(
+        intake, attempts, work, beat, sweeper, store, queue, events, settings.drain_seconds
+    )
 
 
 async def check_queues(settings: DaemonSettings, ports: Ports) -> int:
@@ -140,7 +149,11 @@ async def running(settings: DaemonSettings, registry: Registry) -> AsyncIterator
         max_receives = await check_queues(settings, ports)
         daemon = build(settings, registry, ports, real_world(), events, name, max_receives)
         await daemon.store.probe()
-        metrics = Metrics(registry, lambda: daemon.intake.slots.taken)
+        metrics = Metrics(
+            registry,
+            inflight=lambda: daemon.intake.slots.taken,
+            breakers=lambda: daemon.attempts.breakers.positions,
+        )
         sinks: list[Sink] = [LogSink(name), metrics]
         events.sinks = sinks
         async with serve(daemon, settings.health_host, settings.health_port, metrics.render) as url:

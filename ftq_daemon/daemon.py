@@ -12,6 +12,7 @@ from ftq_daemon.intake import Intake
 from ftq_daemon.queue import Queue
 from ftq_daemon.settings import FLUSH_SECONDS, GRACE_SECONDS
 from ftq_daemon.store import Store
+from ftq_daemon.sweeper import Sweeper
 from ftq_daemon.work import Work
 
 
@@ -24,6 +25,7 @@ class Daemon:
         attempts: Handles them.
         work: Runs their handlers.
         beat: Keeps their claims alive.
+        sweeper: Sends again what the queue lost.
         store: The table.
         queue: The queue.
         events: Where facts are told.
@@ -35,6 +37,7 @@ class Daemon:
     attempts: Attempts
     work: Work
     beat: Beat
+    sweeper: Sweeper
     store: Store
     queue: Queue
     events: Events
@@ -48,14 +51,16 @@ class Daemon:
             How many attempts were still under way at the very end: 0 unless something hung.
         """
         beats = asyncio.create_task(self.beat.run(), name="beat")
+        sweeps = asyncio.create_task(self.sweeper.run(), name="sweeper")
         polls = asyncio.create_task(self.intake.run(), name="intake")
         stopped = asyncio.create_task(_set(stop), name="stop")
-        ends = {beats, polls, stopped}
+        ends = {beats, sweeps, polls, stopped}
         try:
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            for task in (beats, polls):
+            for task in (beats, sweeps, polls):
                 if task.done():
-                    task.result()  # neither ends by itself: let its error end the daemon
+                    task.result()  # none ends by itself: let its error end the daemon
+            sweeps.cancel()
             return await self._drain(polls)
         finally:
             for end in ends:

@@ -124,6 +124,39 @@ class PutAside:
 
 
 @dataclass(frozen=True, slots=True)
+class BreakerOpened:
+    """A breaker opened, for the n-th time since it was last closed; a probe is due at `until`."""
+
+    name: ClassVar[str] = "breaker.opened"
+    breaker: str
+    openings: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class BreakerClosed:
+    """A probe succeeded: the breaker lets everything through again."""
+
+    name: ClassVar[str] = "breaker.closed"
+    breaker: str
+    openings: int
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """The sweeper sent overdue tasks again.
+
+    Attributes:
+        sent: Messages sent: what the queue had lost, and what was scheduled.
+        looked: Overdue tasks looked at.
+    """
+
+    name: ClassVar[str] = "sweeper.swept"
+    sent: int
+    looked: int
+
+
+@dataclass(frozen=True, slots=True)
 class Called:
     """An AWS call was made; `outcome` is ok, throttled, unavailable or refused."""
 
@@ -181,6 +214,9 @@ Event: TypeAlias = (
     | Abandoned
     | Refusal
     | PutAside
+    | BreakerOpened
+    | BreakerClosed
+    | Swept
     | Called
     | Failed
     | Started

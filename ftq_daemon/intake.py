@@ -7,11 +7,13 @@ receives come back full, more pollers join it, and leave again at the first empt
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 from ftq.errors import CallError
 from ftq.limits import SQS_BATCH_ENTRIES
+from ftq_daemon.breakers import Breakers
 from ftq_daemon.clock import Backoff, World
 from ftq_daemon.events import Events, Failed
 from ftq_daemon.queue import Queue, Received
@@ -76,6 +78,7 @@ class Intake:
     Args:
         queue: The queue.
         handle: Takes a message to its end; never raises.
+        breakers: When all are open, polling pauses.
         concurrency: Messages in hand at once at most.
         wait_seconds: How long a poll waits for a first message.
         world: For the dice.
@@ -86,6 +89,7 @@ class Intake:
         self,
         queue: Queue,
         handle: Callable[[Received], Awaitable[None]],
+        breakers: Breakers,
         concurrency: int,
         wait_seconds: int,
         world: World,
@@ -97,12 +101,13 @@ class Intake:
         self.polled_at = asyncio.get_running_loop().time()
         self._queue = queue
         self._handle = handle
+        self._breakers = breakers
         self._wait_seconds = wait_seconds
         self._world = world
         self._events = events
         self._pollers = max(1, min(MOST_POLLERS, concurrency // SQS_BATCH_ENTRIES))
         self._busy = asyncio.Event()
-        self._stopping = False
+        self._stop = asyncio.Event()
 
     @property
     def stalled_for(self) -> float:
@@ -117,7 +122,7 @@ class Intake:
 
     def stop(self) -> None:
         """Start no further receive; those under way are awaited by `run`."""
-        self._stopping = True
+        self._stop.set()
         self.slots.close()
         self._busy.set()
 
@@ -132,10 +137,17 @@ class Intake:
     async def _poll(self, wait_seconds: int, *, joined: bool) -> None:
         loop = asyncio.get_running_loop()
         backoff = Backoff(self._world, float("inf"))
-        while not self._stopping:
+        while not self._stop.is_set():
             if joined:
                 await self._busy.wait()
-            slots = await self.slots.take(SQS_BATCH_ENTRIES)
+            if pause := self._breakers.pause():
+                # Nothing could start: the queue is not even asked until a probe is due.
+                await self._stopped_within(pause)
+                continue
+            if joined and self._breakers.only_probes:
+                self._busy.clear()
+                continue
+            slots = await self.slots.take(1 if self._breakers.only_probes else SQS_BATCH_ENTRIES)
             if slots == 0:
                 return  # closed
             try:
@@ -152,8 +164,13 @@ class Intake:
             for each in received:
                 self._start(each)
 
+    async def _stopped_within(self, seconds: float) -> None:
+        self.polled_at = asyncio.get_running_loop().time() + seconds
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), seconds)
+
     def _note(self, count: int, asked: int) -> None:
-        if self._stopping:
+        if self._stop.is_set():
             return
         if count == asked:
             self._busy.set()

@@ -52,6 +52,11 @@ class Queue:
         max_receives: SQS's own dead-lettering; 0 if the queue has none.
         world: Clock and dice.
         events: Where faults are told.
+
+    Attributes:
+        url: The queue.
+        visibility: The visibility timeout in seconds.
+        mark: Everything sent before this moment, in milliseconds, was handed out (R2).
     """
 
     def __init__(
@@ -68,7 +73,8 @@ class Queue:
         """Set up the batchers; nothing is called yet."""
         self.visibility = visibility
         self._receiver = receiver
-        self._url = url
+        self.url = url
+        self.mark = 0
         self._max_receives = max_receives
         self._world = world
         self._events = events
@@ -87,11 +93,23 @@ class Queue:
         Raises:
             CallError: Nothing was received, as far as we know.
         """
+        began = self._world.now()
         reply = await self._receiver.call(
-            wire.receive(self._url, limit, wait_seconds, self.visibility)
+            wire.receive(self.url, limit, wait_seconds, self.visibility)
         )
         at, seen = self._world.now(), asyncio.get_running_loop().time()
-        return [Received(message, at, seen) for message in wire.read_receive(reply)]
+        messages = wire.read_receive(reply)
+        if messages:
+            fresh = (message.sent_at for message in messages if message.receive_count == 1)
+            self.mark = max(self.mark, *fresh, 0)
+        elif wait_seconds > 0:
+            # A long poll asks all of SQS's servers: there was nothing as it began.
+            self.mark = max(self.mark, began)
+        return [Received(message, at, seen) for message in messages]
+
+    async def send(self, message: Outgoing) -> bool:
+        """Send a message to the queue; whether it is known to be there."""
+        return await self._insist("send", self._sends, message) is None
 
     async def delete(self, received: Received) -> None:
         """Delete a message; one that stays comes back, is refused and deleted then."""

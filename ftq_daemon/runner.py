@@ -96,7 +96,11 @@ class Runner:
         arguments = (argument, context) if handler.wants_context else (argument,)
         call = self._start(handler, arguments)
         ends: set[asyncio.Future[object]] = {call, attempt.ended}
-        await asyncio.wait(ends, timeout=handler.timeout, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            await asyncio.wait(ends, timeout=handler.timeout, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            call.cancel()  # whoever ends an attempt from outside ends its handler
+            raise
         if call.done():
             return _ended(call, handler), False
         return await self._stop(call, handler, attempt)

@@ -33,6 +33,7 @@ class DaemonSettings(Settings):
     health_port: Annotated[int, Field(ge=0, le=65535)] = 8081
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     retention_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    sweep_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
     sweep_grace_seconds: Annotated[int, Field(ge=1, le=86_400)] = 900
     crash_limit: Annotated[int, Field(ge=2, le=100)] = 3
 

@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from ftq.errors import CallError, Throttled, Unavailable
 from ftq.limits import STATEMENTS_PER_BATCH
 from ftq.ports import Port
+from ftq.sweep import Overdue
+from ftq.task import Task
 from ftq.wire import table as wire
+from ftq.wire.item import Item
 from ftq.wire.statements import Statement, Statements
 from ftq.wire.table import Beside, Duplicate, Failed, Refused, Written
 from ftq_daemon.batcher import Batcher
@@ -79,6 +82,28 @@ class Store:
             CallError: It could not be read.
         """
         return wire.read_beside(await self._port.call(wire.get(self._table, key)))
+
+    async def overdue(
+        self, bucket: str, now: int, limit: int, start: Item | None
+    ) -> tuple[list[Overdue], Item | None]:
+        """A page of the overdue tasks of a shard, oldest first, and where the next begins.
+
+        Raises:
+            CallError: It could not be read.
+        """
+        reply = await self._port.call(wire.overdue(self._table, bucket, now, limit, start))
+        items, following = wire.read_page(reply)
+        found = map(wire.read_overdue, items)
+        return [each for each in found if each is not None], following
+
+    async def get_many(self, keys: Sequence[str]) -> list[Task]:
+        """Read records; what was not read this time is missing.
+
+        Raises:
+            CallError: They could not be read.
+        """
+        reply = await self._port.call(wire.get_many(self._table, keys))
+        return wire.read_get_many(reply, self._table)
 
     async def probe(self) -> None:
         """See that the table answers.

@@ -96,7 +96,7 @@ class Work:
 
     async def run(self, received: Received, envelope: Envelope, claim: Claim) -> Ran:
         """Run a claimed task, unless the rules say otherwise."""
-        task = claim.task
+        task = self._with_crash(claim)
         admission = admit(task, self.crash_limit)
         if isinstance(admission, Settle):
             return Ran(task, admission.outcome)
@@ -104,16 +104,23 @@ class Work:
         if handler is None:
             return self._unknown(received, task)
         if not admission.suspect:
-            return await self._leased(received, envelope, claim, handler)
+            return await self._leased(received, envelope, replace(claim, task=task), handler)
         if self._suspect:
             # One suspect at a time: a killer must not take another suspect along (R4).
             wait = round((0.5 + self.world.dice() / 2) * self.visibility)
             return Ran(task, Interrupted(), wait=wait)
         self._suspect = True
         try:
-            return await self._leased(received, envelope, claim, handler)
+            return await self._leased(received, envelope, replace(claim, task=task), handler)
         finally:
             self._suspect = False
+
+    def _with_crash(self, claim: Claim) -> Task:
+        """The record, with the end of the claim before ours in it if that one crashed."""
+        if claim.lapsed is None:
+            return claim.task
+        self.events.emit(Crashed(claim.task, claim.lapsed.by))
+        return replace(claim.task, history=remember(claim.task.history, claim.lapsed))
 
     def _unknown(self, received: Received, task: Task) -> Ran:
         if self.world.now() - received.message.refused_since < UNKNOWN_FOR:
@@ -141,18 +148,13 @@ class Work:
             self.running.discard(attempt)
             await self.beat.release(holding)
         seconds = asyncio.get_running_loop().time() - started
-        return Ran(holding.task, outcome, handler.retry, seconds, holding.cancel_asked)
+        return Ran(claim.task, outcome, handler.retry, seconds, holding.cancel_asked)
 
     async def _prepared(
         self, holding: Holding, envelope: Envelope, claim: Claim, handler: Handler
     ) -> Outcome:
-        if claim.lapsed is not None:
-            by = claim.lapsed.by
-            history = remember(claim.task.history, claim.lapsed)
-            holding.task = replace(claim.task, history=history)
-            self.events.emit(Crashed(claim.task, by))
-            if not await self._write_crash(holding):
-                return Lost()
+        if claim.lapsed is not None and not await self._write_crash(holding):
+            return Lost()
         payload = await self._payload(envelope, holding.task)
         if payload is None:
             text = "its payload is neither in the message nor in the table"

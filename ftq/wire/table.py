@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from ftq.ports import Call, Reply, Request
+from ftq.sweep import Overdue
 from ftq.task import Task
 from ftq.wire.item import Item, number, read_task, text, to_item
 from ftq.wire.statements import Statement
@@ -180,3 +181,41 @@ def read_page(reply: Reply) -> tuple[list[Mapping[str, object]], Item | None]:
     found = [item for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
     last = reply.get("LastEvaluatedKey")
     return found, dict(last) if isinstance(last, Mapping) and last else None
+
+
+def read_overdue(item: Mapping[str, object]) -> Overdue | None:
+    """An item of the index; None if it is none of ours. Never raises."""
+    try:
+        return Overdue(
+            id=_of(item, "id", "S"),
+            queue=_of(item, "queue", "S"),
+            due_at=int(_of(item, "due_at", "N")),
+            sent_at=int(_of(item, "sent_at", "N")),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _of(item: Mapping[str, object], name: str, kind: str) -> str:
+    value = item[name]
+    if not isinstance(value, Mapping):
+        raise TypeError(name)
+    return str(value[kind])
+
+
+KEYS_PER_READ: Final = 100
+"""BatchGetItem reference: up to 100 items in one call."""
+
+
+def get_many(table: str, keys: Sequence[str]) -> Call:
+    """Read up to 100 records, as they are now."""
+    wanted = {"Keys": [{"id": text(key)} for key in keys], "ConsistentRead": True}
+    return Call("dynamodb", "BatchGetItem", {"RequestItems": {table: wanted}})
+
+
+def read_get_many(reply: Reply, table: str) -> list[Task]:
+    """The records that were read, in no order; what was not read this time is missing."""
+    responses = reply.get("Responses")
+    items = responses.get(table) if isinstance(responses, Mapping) else None
+    found = map(read_task, items) if isinstance(items, list) else ()
+    return [task for task in found if task is not None]

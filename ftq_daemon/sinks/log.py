@@ -23,6 +23,8 @@ from ftq_daemon.events import Event
 _LEVELS: Final[Mapping[type[Event], int]] = {
     facts.Called: logging.DEBUG,
     facts.Refusal: logging.DEBUG,
+    facts.Swept: logging.DEBUG,
+    facts.BreakerOpened: logging.WARNING,
     facts.Retrying: logging.WARNING,
     facts.Crashed: logging.WARNING,
     facts.ClaimLost: logging.WARNING,

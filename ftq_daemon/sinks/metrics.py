@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from ftq.breaker import Position
 from ftq.registry import Registry
 from ftq_daemon import events as facts
 from ftq_daemon.events import Event, Settled
 
 _SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 10800)
+_POSITIONS: Final = {Position.CLOSED: 0, Position.HALF_OPEN: 1, Position.OPEN: 2}
 
 
 class Metrics:
@@ -20,9 +23,15 @@ class Metrics:
         registry: The handlers: types it does not know share one label, so that no message can
             make labels up.
         inflight: How many messages are in hand.
+        breakers: Where each breaker stands.
     """
 
-    def __init__(self, registry: Registry, inflight: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        inflight: Callable[[], int],
+        breakers: Callable[[], Mapping[str, Position]],
+    ) -> None:
         """Make the metrics in a registry of our own."""
         self._known = {handler.type for handler in registry}
         self._collected = CollectorRegistry()
@@ -48,6 +57,12 @@ class Metrics:
         )
         gauge = Gauge("ftq_inflight", "Messages in hand", registry=make)
         gauge.set_function(inflight)
+        self._positions = breakers
+        self._breakers = Gauge(
+            "ftq_breaker_state", "0 closed, 1 half open, 2 open", ["breaker"], registry=make
+        )
+        self._opened = Counter("ftq_breaker_openings", "Openings", ["breaker"], registry=make)
+        self._swept = Counter("ftq_swept", "Messages the sweeper sent again", registry=make)
         for kind in self._known:
             self._seconds.labels(kind)
 
@@ -72,11 +87,17 @@ class Metrics:
                 self._refused.labels(what).inc()
             case facts.PutAside():
                 self._refused.labels("unreadable").inc()
+            case facts.BreakerOpened(breaker):
+                self._opened.labels(breaker).inc()
+            case facts.Swept(sent):
+                self._swept.inc(sent)
             case _:
                 pass
 
     def render(self) -> bytes:
         """The exposition, as Prometheus reads it."""
+        for name, position in self._positions().items():
+            self._breakers.labels(name).set(_POSITIONS[position])
         return generate_latest(self._collected)
 
     def _ended(self, event: Settled) -> None:

@@ -1,0 +1,162 @@
+"""The circuit breakers of one daemon: one for each name that handlers share.
+
+The rules are `ftq.breaker`'s; here they meet the clock, the handlers' outcomes, and listeners.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from ftq.breaker import Breaker, BreakerPolicy, Permit, Position
+from ftq.lease import BREAKER_YIELD
+from ftq.outcome import AskedRetry, Interrupted, Outcome, Raised, Returned, TimedOut
+from ftq.registry import Handler, Registry
+from ftq_daemon.clock import World
+from ftq_daemon.events import BreakerClosed, BreakerOpened, Events
+
+# While a probe runs, messages of its type are looked at again after about this long.
+PROBE_WAIT: Final = 5_000
+
+
+class Breakers:
+    """All breakers of a daemon.
+
+    Args:
+        registry: The handlers, which name their breakers.
+        policy: When they open, and for how long.
+        world: Clock and dice.
+        events: Told when one opens or closes.
+    """
+
+    def __init__(
+        self, registry: Registry, policy: BreakerPolicy, world: World, events: Events
+    ) -> None:
+        """All begin closed."""
+        self._policy = policy
+        self._world = world
+        self._events = events
+        self._all = {handler.breaker: Breaker() for handler in registry}
+
+    @property
+    def positions(self) -> Mapping[str, Position]:
+        """Where each stands, by name."""
+        return {name: breaker.position for name, breaker in self._all.items()}
+
+    def enter(self, handler: Handler) -> Pass:
+        """Ask to start an attempt of this handler."""
+        breaker, permit = self._all[handler.breaker].permit(self._policy, self._world.now())
+        self._all[handler.breaker] = breaker
+        return Pass(self, handler, permit)
+
+    def is_open(self, handler: Handler) -> bool:
+        """Whether nothing of this handler would start now."""
+        breaker = self._all[handler.breaker]
+        return breaker.position is not Position.CLOSED and self._world.now() < breaker.until
+
+    def yield_until(self, handler: Handler) -> int:
+        """When a message that was not let through is shown again, in milliseconds.
+
+        Spread over a while after the probe is due, so that they do not all come at once.
+        """
+        now, breaker = self._world.now(), self._all[handler.breaker]
+        probing = breaker.position is Position.HALF_OPEN
+        wait = PROBE_WAIT if probing else max(0, breaker.until - now)
+        spread = self._world.dice() * max(PROBE_WAIT, wait)
+        return now + min(BREAKER_YIELD, round(wait + spread))
+
+    def record(self, handler: Handler, permit: Permit, outcome: Outcome) -> bool:
+        """Count how an attempt ended.
+
+        Returns:
+            Whether the dependency is to blame rather than the task: the breaker is not closed,
+            and what ended is of the kind that keeps it so.
+        """
+        before, now = self._all[handler.breaker], self._world.now()
+        failed = counts_as_failure(outcome)
+        if failed or isinstance(outcome, Returned):
+            dice = self._world.dice()
+            after = before.record(self._policy, permit, not failed, now, dice)
+        else:
+            after = before.release(permit, now)  # a probe that told nothing makes room for another
+        self._all[handler.breaker] = after
+        self._tell(handler.breaker, before, after)
+        return failed and before.position is not Position.CLOSED
+
+    def pause(self) -> float:
+        """Seconds for which nothing at all could start: every breaker is open.
+
+        A daemon without handlers never pauses: it has messages to yield.
+        """
+        if not self._all:
+            return 0.0
+        now = self._world.now()
+        untils = [0 if b.position is Position.CLOSED else b.until for b in self._all.values()]
+        return max(0, min(untils) - now) / 1000
+
+    @property
+    def only_probes(self) -> bool:
+        """Whether the next that starts can only be a probe."""
+        return bool(self._all) and all(
+            breaker.position is not Position.CLOSED for breaker in self._all.values()
+        )
+
+    def _tell(self, name: str, before: Breaker, after: Breaker) -> None:
+        if after.openings > before.openings:
+            self._events.emit(BreakerOpened(name, after.openings, after.until))
+        elif after.position is Position.CLOSED and before.position is not Position.CLOSED:
+            self._events.emit(BreakerClosed(name, before.openings))
+
+
+@dataclass(slots=True)
+class Pass:
+    """What one attempt was told by its breaker, and its way to answer.
+
+    Attributes:
+        permit: What it was told.
+    """
+
+    _breakers: Breakers
+    _handler: Handler
+    permit: Permit
+    _used: bool = False
+
+    @property
+    def until(self) -> int:
+        """When a message that was not let through is shown again, in milliseconds."""
+        return self._breakers.yield_until(self._handler)
+
+    def spares(self, outcome: Outcome, attempts: int) -> bool:
+        """Count how the attempt ended, and say whether the task is spared for it.
+
+        While its dependency is down a task is not to blame: what was already running when the
+        breaker opened is given back, and a probe never spends a task's last attempt.
+
+        Args:
+            outcome: How it ended.
+            attempts: Failed attempts counted before it.
+        """
+        self._used = True
+        down = self._breakers.record(self._handler, self.permit, outcome)
+        last = attempts + 1 >= self._handler.retry.attempts
+        return down and (self.permit is not Permit.PROBE or last)
+
+    def leave(self) -> None:
+        """Give a probe back that came to nothing: the claim was refused, or nothing ran."""
+        if not self._used:
+            self._breakers.record(self._handler, self.permit, Interrupted())
+
+
+def counts_as_failure(outcome: Outcome) -> bool:
+    """Whether an outcome says that the handler's dependency is in trouble.
+
+    Timeouts and errors that may pass do. A rejected, invalid or permanently failed task says
+    nothing of the dependency, and a `Retry` is counted only if it spends an attempt: one that
+    does not is a dependency that answers, and asks for patience.
+    """
+    match outcome:
+        case TimedOut() | Raised(permanent=False) | AskedRetry(counts=True):
+            return True
+        case _:
+            return False
