@@ -1,0 +1,148 @@
+"""From the body and headers of POST /tasks to a submission, strictly."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Annotated, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from api_lambda.http import Request
+from api_lambda.problems import NOT_JSON, TOO_LARGE, Problem, invalid
+from ftq.limits import DELAY_SECONDS, KEY_PATTERN, KIB, PAYLOAD_BYTES
+from ftq.registry import Registry
+from ftq.submission import Submission
+from ftq.text import Json, NotJson, parse
+
+KEY: Final = "idempotency-key"
+# Each byte of a payload may have come as an escape of six; the rest is room for other fields.
+# The exact limit is on the payload as it is stored (`ftq.submission`).
+BODY_BYTES: Final = 6 * PAYLOAD_BYTES + 16 * KIB
+
+# RFC 3339, the common part of ISO 8601; `datetime` alone would take week dates and more.
+_INSTANT: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?"
+    r"([Zz]|[+-][0-9]{2}:?[0-9]{2})"
+)
+
+
+def _instant(value: object) -> int:
+    """Milliseconds since the epoch, rounded up so that nothing runs before its time."""
+    if not (isinstance(value, str) and _INSTANT.fullmatch(value)):
+        raise ValueError("must be an ISO 8601 date and time with an offset or Z")
+    # Python's own words would do, but they name its functions.
+    try:
+        return math.ceil(datetime.fromisoformat(value.upper()).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise ValueError("is no date and time of the calendar") from None
+
+
+class TaskFields(BaseModel):
+    """The body of POST /tasks."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    type: str
+    payload: object
+    delay_seconds: Annotated[float, Field(ge=0, le=DELAY_SECONDS)] | None = None
+    not_before: Annotated[int, BeforeValidator(_instant)] | None = None
+    tenant: Annotated[str, Field(min_length=1)] | None = None
+
+
+def read_key(request: Request, fresh: str) -> str:
+    """The idempotency key that the client gave, or a fresh one.
+
+    Raises:
+        Problem: 422, the header is malformed.
+    """
+    given = request.headers.get(KEY)
+    if given is None:
+        return fresh
+    if not KEY_PATTERN.fullmatch(given):
+        raise invalid(("Idempotency-Key", f"must match {KEY_PATTERN.pattern}"))
+    return given
+
+
+def read_json(request: Request) -> Json:
+    """The body as JSON.
+
+    Raises:
+        Problem: 413, it cannot hold a payload within the limit; 400, it is no JSON.
+    """
+    body = request.body()
+    if body is None:
+        raise Problem(NOT_JSON, "The body is marked as base64 and is not.")
+    if len(body) > BODY_BYTES:
+        raise Problem(TOO_LARGE, f"The body has {len(body)} bytes, the limit is {BODY_BYTES}.")
+    try:
+        return parse(body)
+    except NotJson as error:
+        raise Problem(NOT_JSON, f"The body is not acceptable JSON: {error}.") from None
+
+
+def read_submission(document: Json, key: str, correlation_id: str, now: int) -> Submission:
+    """The submission that a body asks for.
+
+    Raises:
+        Problem: 422, with the fields that are missing, malformed or unknown.
+    """
+    if not isinstance(document, dict):
+        raise invalid(("", "must be a JSON object"))
+    try:
+        fields = TaskFields.model_validate(document)
+    except ValidationError as error:
+        raise invalid(*faults(error)) from None
+    if fields.delay_seconds is not None and fields.not_before is not None:
+        raise invalid(("not_before", "give delay_seconds or not_before, not both"))
+    not_before = fields.not_before or 0
+    if fields.delay_seconds:
+        not_before = now + math.ceil(fields.delay_seconds * 1000)
+    return Submission(
+        type=fields.type,
+        # As parsed, not as validated: it is JSON, which the model knows only as an object.
+        payload=document["payload"],
+        key=key,
+        correlation_id=correlation_id,
+        tenant=fields.tenant or "",
+        not_before=max(0, not_before),
+    )
+
+
+def check_registry(registry: Registry | None, type_: str, payload: str) -> None:
+    """Hold type and payload against the handlers, if they are known here.
+
+    Args:
+        registry: The handlers; None accepts everything.
+        type_: The task type.
+        payload: The payload as canonical JSON text: what its handler will be given.
+
+    Raises:
+        Problem: 422, there is no such handler, or its model refuses the payload.
+    """
+    if registry is None:
+        return
+    handler = registry.get(type_)
+    if handler is None:
+        raise invalid(("type", "no handler is registered for it"))
+    try:
+        handler.payload.validate_json(payload)
+    except ValidationError as error:
+        raise invalid(*faults(error, "payload")) from None
+
+
+def faults(error: ValidationError, root: str = "") -> list[tuple[str, str]]:
+    """One (dotted path, what is wrong) pair for each fault."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return [(_path(root, each["loc"]), _words(each["msg"])) for each in found]
+
+
+def _path(root: str, where: Sequence[int | str]) -> str:
+    parts: Iterable[str] = (str(part) for part in where)
+    return ".".join(filter(None, (root, *parts)))
+
+
+def _words(message: str) -> str:
+    return message.removeprefix("Value error, ").removeprefix("Assertion failed, ")

@@ -1,0 +1,55 @@
+"""Wires the API, on the first request and not on import."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from functools import lru_cache
+
+from api_lambda import aws
+from api_lambda.log import configure
+from api_lambda.routes import Api
+from api_lambda.service import Service
+from api_lambda.settings import ApiSettings
+from ftq.ports import SyncPort
+from ftq.registry import load
+from ftq.settings import read
+from ftq.submission import Terms
+
+
+@lru_cache(maxsize=1)
+def api() -> Api:
+    """This process's API, made from the environment on the first call.
+
+    Raises:
+        SettingsError: A setting is missing or out of bounds.
+        RegistryError: The handlers cannot be loaded.
+    """
+    settings = read(ApiSettings, os.environ)
+    configure(settings.log_level)
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    return build(settings, aws.connect(region))
+
+
+def build(settings: ApiSettings, port: SyncPort, environ: Mapping[str, str] = os.environ) -> Api:
+    """An API on the given settings and port, with the real clocks."""
+    terms = Terms(
+        queue_url=settings.queue_url,
+        grace=settings.sweep_grace_seconds * 1000,
+        retention=settings.retention_days * 24 * 3600 * 1000,
+    )
+    return Api(
+        Service(
+            port=port,
+            table=settings.table,
+            terms=terms,
+            registry=load(settings.handlers) if settings.handlers else None,
+            now=lambda: time.time_ns() // 1_000_000,
+            monotonic=time.monotonic,
+            fresh=lambda: uuid.uuid4().hex,
+            # The runtime sets it anew for each invocation.
+            trace=lambda: environ.get("_X_AMZN_TRACE_ID", ""),
+        )
+    )

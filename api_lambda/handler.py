@@ -1,0 +1,31 @@
+"""What Lambda calls: one HTTP request as an event of payload format 2.0, one answer."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Mapping
+
+from api_lambda.bootstrap import api
+from api_lambda.http import Answer, answer
+from api_lambda.log import configure, log, log_bug
+from api_lambda.problems import BUG, Problem
+from ftq.errors import RegistryError, SettingsError
+
+
+def handler(event: Mapping[str, object], context: object) -> Answer:
+    """Answer one request. Never raises: a raise would be API Gateway's bare 500.
+
+    Args:
+        event: The request, as API Gateway's HTTP API sends it.
+        context: The runtime's; not used.
+    """
+    try:
+        return api().handle(event)
+    except (SettingsError, RegistryError) as error:
+        configure("INFO")
+        log(logging.ERROR, "api.misconfigured", problems=[*str(error).splitlines()])
+    except Exception as error:  # whatever it is, the client gets JSON
+        configure("INFO")
+        log_bug("api.bug", error)
+    return answer(Problem(BUG, "The request could not be served.").response(), uuid.uuid4().hex)

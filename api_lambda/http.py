@@ -1,0 +1,144 @@
+"""Requests and responses as values, from and to API Gateway's payload format 2.0."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, TypedDict
+from urllib.parse import quote
+
+from ftq.text import Json
+
+CORRELATION: Final = "x-correlation-id"
+
+# A JSON API that nobody may frame, sniff, cache or run.
+SECURITY: Final[Mapping[str, str]] = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "strict-transport-security": "max-age=63072000",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+
+
+class Answer(TypedDict):
+    """A response as API Gateway takes it."""
+
+    statusCode: int
+    headers: dict[str, str]
+    body: str
+    isBase64Encoded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request.
+
+    Attributes:
+        method: The method, in capitals.
+        path: The path without the stage, still percent-encoded.
+        prefix: The stage as a path prefix, or ''.
+        headers: Header values by lower-case name.
+        text: The body as the event has it.
+        is_base64: Whether `text` is base64 of the body.
+        params: What the route's template found in the path, decoded.
+    """
+
+    method: str
+    path: str
+    prefix: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
+    is_base64: bool = False
+    params: Mapping[str, str] = field(default_factory=dict)
+
+    def body(self) -> bytes | None:
+        """The body's bytes; None if they cannot be decoded."""
+        if not self.is_base64:
+            # A lone surrogate stays one, to be refused as no Unicode by whoever parses.
+            return self.text.encode("utf-8", "surrogatepass")
+        try:
+            return base64.b64decode(self.text, validate=True)
+        except (binascii.Error, ValueError):
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One HTTP response.
+
+    Attributes:
+        status: The status.
+        body: The document; None sends no body.
+        headers: Headers besides those that every response has.
+        media_type: What the document is.
+    """
+
+    status: int
+    body: Json = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = "application/json"
+
+
+def read_request(event: Mapping[str, object]) -> Request:
+    """The request that an event stands for. Never raises: what is missing is empty."""
+    context = _mapping(event.get("requestContext"))
+    http = _mapping(context.get("http"))
+    path = _text(event.get("rawPath")) or _text(http.get("path")) or "/"
+    stage = _text(context.get("stage"))
+    prefix = ""
+    # A stage other than the default stands before the path, unless a domain mapping hides it.
+    if stage not in ("", "$default") and path.startswith(f"/{stage}/"):
+        prefix = f"/{stage}"
+        path = path[len(prefix) :]
+    headers = _mapping(event.get("headers"))
+    return Request(
+        method=_text(http.get("method")).upper(),
+        path=path,
+        prefix=quote(prefix, errors="replace"),
+        headers={str(name).lower(): _text(value) for name, value in headers.items()},
+        text=_text(event.get("body")),
+        is_base64=event.get("isBase64Encoded") is True,
+    )
+
+
+def answer(response: Response, correlation_id: str) -> Answer:
+    """A response as API Gateway takes it."""
+    headers = {**SECURITY, CORRELATION: correlation_id, **response.headers}
+    body = ""
+    if response.body is not None:
+        headers["content-type"] = response.media_type
+        # ASCII only: what a client sent comes back legible, and no surrogate breaks the reply.
+        body = json.dumps(response.body, separators=(",", ":"))
+    return {
+        "statusCode": response.status,
+        "headers": headers,
+        "body": body,
+        "isBase64Encoded": False,
+    }
+
+
+def moment(milliseconds: int) -> str | None:
+    """A moment in ISO 8601, in UTC with milliseconds; None for 0, which stands for none."""
+    if not milliseconds:
+        return None
+    seconds, rest = divmod(milliseconds, 1000)
+    try:
+        at = datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,99 @@
+"""Every problem that the API answers with (RFC 9457). This table is the rule.
+
+A problem never quotes a payload, a stored record or what AWS said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from api_lambda.http import Response
+from ftq.text import Json
+
+# Problems with more fields than this say so for the first ones only.
+ERRORS: Final = 50
+FIELD_CHARS: Final = 200
+MESSAGE_CHARS: Final = 500
+MEDIA_TYPE: Final = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of problem: what is equal in all its occurrences.
+
+    Attributes:
+        status: The HTTP status.
+        slug: The last part of its ``type``, for programs to tell problems apart.
+        title: The same for people.
+    """
+
+    status: int
+    slug: str
+    title: str
+
+
+NOT_JSON: Final = Kind(400, "not-json", "The body is not acceptable JSON")
+NO_TASK: Final = Kind(404, "no-such-task", "There is no such task")
+NO_ROUTE: Final = Kind(404, "no-such-route", "There is nothing here")
+METHOD: Final = Kind(405, "method-not-allowed", "This method is not allowed here")
+KEY_CONFLICT: Final = Kind(409, "key-conflict", "The idempotency key stands for another task")
+TOO_LARGE: Final = Kind(413, "too-large", "The payload is too large")
+INVALID: Final = Kind(422, "invalid", "Some fields are not valid")
+BUG: Final = Kind(500, "internal", "Something went wrong here")
+UNAVAILABLE: Final = Kind(503, "unavailable", "The service is not available for now")
+NOT_STORED: Final = Kind(503, "not-known-to-be-stored", "The task is not known to be stored")
+
+RETRY_AFTER: Final[Mapping[str, str]] = {"retry-after": "2"}
+
+
+class Problem(Exception):  # RFC 9457 calls it so
+    """A request that ends in a problem document."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        detail: str,
+        *,
+        errors: Iterable[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+        members: Mapping[str, Json] | None = None,
+    ) -> None:
+        """Keep what this occurrence says.
+
+        Args:
+            kind: What kind it is.
+            detail: What is wrong this time.
+            errors: One (field, what is wrong) pair for each field.
+            headers: Headers of the response.
+            members: More members of the document.
+        """
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+        self.errors = list(errors)
+        self.headers = headers or {}
+        self.members = members or {}
+
+    def response(self) -> Response:
+        """The problem document."""
+        document: dict[str, Json] = {
+            "type": f"urn:ftq:problem:{self.kind.slug}",
+            "title": self.kind.title,
+            "status": self.kind.status,
+            "detail": self.detail,
+            **self.members,
+        }
+        if self.errors:
+            document["errors"] = [
+                {"field": field[:FIELD_CHARS], "message": message[:MESSAGE_CHARS]}
+                for field, message in self.errors[:ERRORS]
+            ]
+        return Response(self.kind.status, document, self.headers, MEDIA_TYPE)
+
+
+def invalid(*errors: tuple[str, str]) -> Problem:
+    """The problem of fields that are not valid."""
+    names = ", ".join(dict.fromkeys(field or "the body" for field, _ in errors[:ERRORS]))
+    return Problem(INVALID, f"Not valid: {names}."[:MESSAGE_CHARS], errors=errors)

@@ -1,0 +1,138 @@
+"""Which function answers which request. The table below is the rule."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final, TypeAlias
+from urllib.parse import unquote
+
+from api_lambda.http import CORRELATION, Answer, Request, Response, answer, read_request
+from api_lambda.log import log, log_bug
+from api_lambda.problems import (
+    BUG,
+    METHOD,
+    NO_ROUTE,
+    RETRY_AFTER,
+    UNAVAILABLE,
+    Problem,
+    invalid,
+)
+from api_lambda.service import Service
+from api_lambda.submit import submit
+from api_lambda.tasks import show
+from ftq.errors import CallError
+from ftq.limits import CORRELATION_PATTERN
+from ftq.wire import table
+
+Endpoint: TypeAlias = Callable[[Service, Request], Response]
+
+
+def health(service: Service, request: Request) -> Response:
+    """Whether tasks can be accepted: whether the table answers. The queue may be down."""
+    service.port.call(table.get(service.table, "health"))
+    return Response(200, {"status": "ok"})
+
+
+ROUTES: Final[tuple[tuple[str, str, Endpoint], ...]] = (
+    ("POST", "/tasks", submit),
+    ("GET", "/tasks/{id}", show),
+    ("GET", "/health", health),
+)
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    parts = re.split(r"\{(\w+)\}", template)
+    return re.compile(
+        "".join(f"(?P<{part}>[^/]+)" if n % 2 else re.escape(part) for n, part in enumerate(parts))
+    )
+
+
+_PATTERNS: Final = {template: _pattern(template) for _, template, _ in ROUTES}
+# The longest method that is logged as it came.
+_METHOD_CHARS: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """Answers requests.
+
+    Attributes:
+        service: What the routes work with.
+    """
+
+    service: Service
+
+    def handle(self, event: Mapping[str, object]) -> Answer:
+        """Answer one request; every error becomes a problem document."""
+        began = self.service.monotonic()
+        request = read_request(event)
+        given = request.headers.get(CORRELATION)
+        refused = given is not None and not CORRELATION_PATTERN.fullmatch(given)
+        correlation_id = self.service.fresh() if given is None or refused else given
+        # One id from here on, the client's or ours, through every program.
+        headers = {**request.headers, CORRELATION: correlation_id}
+        template, response = self._respond(replace(request, headers=headers), refused=refused)
+        log(
+            logging.INFO,
+            "api.request",
+            correlation_id=correlation_id,
+            method=request.method[:_METHOD_CHARS],
+            route=template,
+            status=response.status,
+            ms=round((self.service.monotonic() - began) * 1000, 1),
+        )
+        if request.method == "HEAD":
+            response = replace(response, body=None)
+        return answer(response, correlation_id)
+
+    def _respond(self, request: Request, *, refused: bool) -> tuple[str, Response]:
+        template, correlation_id = "", request.headers[CORRELATION]
+        try:
+            template, endpoint, request = _route(request)
+            if refused:
+                must = f"must match {CORRELATION_PATTERN.pattern}"
+                raise invalid(("X-Correlation-Id", must))
+            return template, endpoint(self.service.for_request(), request)
+        except Problem as problem:
+            return template, problem.response()
+        except CallError as error:
+            log(
+                logging.WARNING,
+                "api.unavailable",
+                correlation_id=correlation_id,
+                operation=error.operation,
+                code=error.code,
+            )
+            detail = "A service behind this one did not answer."
+            return template, Problem(UNAVAILABLE, detail, headers=RETRY_AFTER).response()
+        except Exception as error:  # a bug; the client still gets JSON
+            log_bug("api.bug", error, correlation_id=correlation_id)
+            return template, Problem(BUG, "The request could not be served.").response()
+
+
+def _route(request: Request) -> tuple[str, Endpoint, Request]:
+    """The route's template, its function, and the request with what the path says.
+
+    Raises:
+        Problem: 404, or 405 with what is allowed.
+    """
+    allowed: set[str] = set()
+    # HEAD is GET without the body, which `Api.handle` takes off.
+    method = "GET" if request.method == "HEAD" else request.method
+    for verb, template, endpoint in ROUTES:
+        found = _PATTERNS[template].fullmatch(request.path)
+        if found is None:
+            continue
+        if verb == method:
+            params = {name: unquote(value) for name, value in found.groupdict().items()}
+            return template, endpoint, replace(request, params=params)
+        allowed |= {verb, "HEAD"} if verb == "GET" else {verb}
+    if not allowed:
+        raise Problem(NO_ROUTE, "No route has this path.")
+    allow = {"allow": ", ".join(sorted({*allowed, "OPTIONS"}))}
+    if request.method == "OPTIONS":
+        return "", lambda _service, _request: Response(204, headers=allow), request
+    raise Problem(METHOD, f"Allowed here: {allow['allow']}.", headers=allow)

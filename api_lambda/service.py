@@ -1,0 +1,60 @@
+"""What every route works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from ftq.errors import Throttled
+from ftq.ports import Call, Reply, SyncPort
+from ftq.registry import Registry
+from ftq.submission import Terms
+
+# No call begins later than this after the request came in. One call takes at most
+# `aws.CALL_SECONDS`, so the answer is out before API Gateway's 30 s are over: a client that is
+# told 503 knows more than one that was cut off.
+LAST_CALL_SECONDS: Final = 12.0
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The world as a route sees it.
+
+    Attributes:
+        port: The way to AWS.
+        table: The table of records.
+        terms: What is added to each submission.
+        registry: The handlers that types and payloads are checked against, if they are known.
+        now: Milliseconds since the epoch.
+        monotonic: Seconds on a clock that never goes back.
+        fresh: A fresh random id.
+        trace: The X-Ray trace header of the invocation under way, or ''.
+    """
+
+    port: SyncPort
+    table: str
+    terms: Terms
+    registry: Registry | None
+    now: Callable[[], int]
+    monotonic: Callable[[], float]
+    fresh: Callable[[], str]
+    trace: Callable[[], str]
+
+    def for_request(self) -> Service:
+        """The same service, with a port that starts no call too late for this request."""
+        last = self.monotonic() + LAST_CALL_SECONDS
+        return replace(self, port=_Punctual(self.port, last, self.monotonic))
+
+
+@dataclass(frozen=True, slots=True)
+class _Punctual:
+    port: SyncPort
+    last: float
+    monotonic: Callable[[], float]
+
+    def call(self, call: Call) -> Reply:
+        """Make the call, unless it is too late to begin one."""
+        if self.monotonic() > self.last:
+            raise Throttled(call.operation, "TooLate", "no time is left in this request")
+        return self.port.call(call)

@@ -1,0 +1,37 @@
+"""The API's settings."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from ftq.settings import HandlersPath, QueueUrl, Settings, TableName
+
+
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
+Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)]
+
+
+class ApiSettings(Settings):
+    """What the API reads from its environment, each as ``FTQ_`` and the name in capitals.
+
+    Attributes:
+        queue_url: Where the messages of accepted tasks go.
+        table: Where their records are kept.
+        retention_days: How long a final record is kept.
+        sweep_grace_seconds: How overdue an open task must be before the sweeper looks at it.
+        handlers: ``module:registry`` to check types and payloads against; None accepts any
+            well-formed type.
+        log_level: The least level that is logged.
+    """
+
+    queue_url: QueueUrl
+    table: TableName
+    retention_days: int = Field(30, ge=1, le=3650)
+    sweep_grace_seconds: int = Field(900, ge=1, le=86_400)
+    handlers: HandlersPath | None = None
+    log_level: Level = "INFO"
