@@ -1,0 +1,32 @@
+"""The backends on which each contract test is played."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.contract.stages import Backend, Memory, Wire
+
+# Each is an endpoint that a fixture of the whole suite starts, or skips for a reason it names.
+_URLS = {"ministack": "ministack_url", "localstack": "localstack_url", "dynamodb": "dynamodb_url"}
+
+
+def _backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    name: str = request.param
+    if name == Memory.name:
+        yield Memory()
+        return
+    wire = Wire(name, request.getfixturevalue(_URLS[name]))
+    yield wire
+    wire.close()
+
+
+@pytest.fixture(scope="session", params=["memory", "ministack", "dynamodb"])
+def table_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    yield from _backend(request)
+
+
+@pytest.fixture(scope="session", params=["memory", "ministack", "localstack"])
+def queue_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    yield from _backend(request)
