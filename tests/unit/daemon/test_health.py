@@ -1,0 +1,126 @@
+"""The daemon's own HTTP says what is so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from ftq import Registry
+from ftq.errors import CallError
+from ftq.testing import Fault, FaultyPort
+from ftq_daemon.health import LEFT_BEHIND_LIMIT, alive, ready, serve
+from ftq_daemon.sinks.metrics import Metrics
+from tests.unit.daemon.bench import Bench, Worker
+from tests.unit.daemon.test_daemon import echoing, play
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    async with Bench() as bench:
+        yield bench
+
+
+async def fetch(url: str) -> tuple[int, str]:
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        return response.status, await response.text()
+
+
+async def test_the_three_routes_answer_over_http(bench: Bench) -> None:
+    registry = echoing()
+    worker = await bench.start(registry)
+    metrics = Metrics(
+        registry,
+        lambda: worker.daemon.intake.slots.taken,
+        lambda: worker.daemon.attempts.breakers.positions,
+    )
+    worker.daemon.events.sinks = [*worker.daemon.events.sinks, metrics]
+    submitted = await bench.submit("echo", {"n": 1})
+    await bench.ended(submitted.id)
+    async with serve(worker.daemon, "127.0.0.1", 0, metrics.render) as url:
+        assert await fetch(f"{url}/healthz") == (200, '{"status": "ok"}')
+        assert await fetch(f"{url}/readyz") == (200, '{"status": "ok"}')
+        status, text = await fetch(f"{url}/metrics")
+    assert status == 200
+    assert 'ftq_tasks_total{outcome="succeeded",type="echo"} 1.0' in text
+    assert 'ftq_task_seconds_count{type="echo"} 1.0' in text
+    assert "ftq_queue_wait_seconds_count 1.0" in text
+    assert "ftq_claims_lost_total 0.0" in text
+    assert "ftq_inflight " in text
+    assert 'ftq_breaker_state{breaker="echo"} 0.0' in text
+
+
+async def test_a_type_nobody_knows_makes_no_label_of_its_own(bench: Bench) -> None:
+    metrics = Metrics(Registry(), lambda: 0, dict)
+    worker = await bench.start(echoing())
+    worker.daemon.events.sinks = [*worker.daemon.events.sinks, metrics]
+    submitted = await bench.submit("echo", {})
+    await bench.ended(submitted.id)
+    text = metrics.render().decode()
+    assert 'ftq_tasks_total{outcome="succeeded",type="unknown"} 1.0' in text
+    assert 'type="echo"' not in text
+
+
+def test_a_daemon_that_drains_is_alive_but_not_ready() -> None:
+    async def story(bench: Bench) -> None:
+        worker = await bench.start(echoing())
+        await asyncio.sleep(1)
+        assert (alive(worker.daemon), ready(worker.daemon)) == ("", "")
+        stop = asyncio.create_task(worker.drain())
+        await asyncio.sleep(1)
+        assert (alive(worker.daemon), ready(worker.daemon)) == ("", "draining")
+        await stop
+
+    play(story)
+
+
+def test_a_daemon_whose_polls_never_come_back_is_not_alive() -> None:
+    async def story(bench: Bench) -> None:
+        stuck = FaultyPort(
+            bench.aws,
+            lambda call: Fault(before=1e6) if call.operation == "ReceiveMessage" else None,
+        )
+        worker = await bench.start(echoing(), port=stuck)
+        await asyncio.sleep(75)
+        assert alive(worker.daemon) == ""
+        await asyncio.sleep(10)
+        assert alive(worker.daemon) == "no poll has come back for 65 s"
+
+    play(story)
+
+
+def test_a_daemon_whose_table_does_not_answer_is_not_ready_until_it_does() -> None:
+    async def story(bench: Bench) -> None:
+        down = True
+        faulty = FaultyPort(
+            bench.aws,
+            lambda call: (
+                Fault(error="unavailable") if down and call.service == "dynamodb" else None
+            ),
+        )
+        submitted = await bench.submit("echo", {})
+        worker = await bench.start(echoing(), port=faulty)
+        await asyncio.sleep(5)
+        assert ready(worker.daemon) == "the table does not answer"
+        with pytest.raises(CallError):
+            await worker.daemon.store.probe()
+        down = False
+        await bench.ended(submitted.id)
+        assert ready(worker.daemon) == ""
+
+    play(story)
+
+
+def test_too_many_handlers_left_behind_ask_for_a_fresh_process() -> None:
+    async def story(bench: Bench) -> None:
+        worker: Worker = await bench.start(echoing())
+        loop = asyncio.get_running_loop()
+        left = worker.daemon.work.runner.left_behind
+        left.update(loop.create_future() for _ in range(LEFT_BEHIND_LIMIT))
+        assert alive(worker.daemon) == ""
+        left.add(loop.create_future())
+        assert alive(worker.daemon) == "33 handlers did not end when they were told to"
+
+    play(story)

@@ -1,0 +1,219 @@
+"""Nothing accepted is lost: what the queue loses, or was never given, is sent when it is due."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+
+from ftq import Context, Registry, RetryPolicy
+from ftq.lifecycle import State
+from ftq.ports import Call
+from ftq.testing import Fault, FaultyPort
+from ftq.wire import queue, table
+from ftq.wire.statements import Statements
+from tests.unit.daemon.bench import TABLE, Bench
+from tests.unit.daemon.test_daemon import Number, echoing, play
+
+GRACE = 900
+
+
+def working(seconds: float = 5.0) -> tuple[Registry, list[str]]:
+    registry = Registry()
+    runs: list[str] = []
+
+    @registry.handler("work", retry=RetryPolicy(attempts=3, base=30, cap=60))
+    async def work(number: Number, context: Context) -> None:
+        await asyncio.sleep(seconds)
+        runs.append(context.task_id)
+        if number.n % 5 == 0 and context.attempt == 1:
+            raise ValueError("the first attempt of every fifth")
+
+    return registry, runs
+
+
+async def purge(bench: Bench) -> None:
+    await bench.aws.call(Call("sqs", "PurgeQueue", {"QueueUrl": bench.url}))
+
+
+def test_all_tasks_finish_though_the_queue_is_purged_in_the_middle_of_them() -> None:
+    async def story(bench: Bench) -> None:
+        registry, runs = working()
+        submitted = [await bench.submit("work", {"n": n}) for n in range(500)]
+        worker = await bench.start(registry, concurrency=20)
+        await worker.tells("task.succeeded", 150)
+        await purge(bench)
+        assert await bench.backlog() == 0
+        # No new traffic follows.
+        tasks = await bench.ended(*(task.id for task in submitted))
+        assert {task.state for task in tasks} == {State.SUCCEEDED}
+        assert {task.crashes for task in tasks} == {0}
+        # What was running as the queue was purged ended by itself, and was not run again.
+        assert len(runs) == sum(task.attempts + 1 for task in tasks)
+
+    play(story)
+
+
+def test_a_backlog_is_neither_doubled_nor_read_at_each_sweep() -> None:
+    async def story(bench: Bench) -> None:
+        registry, _ = working(seconds=60)
+        for n in range(3000):
+            await bench.submit("work", {"n": n})
+        await bench.start(registry, concurrency=10)
+        await asyncio.sleep(GRACE + 60)
+        bench.aws.calls.clear()
+        await asyncio.sleep(3600)
+        sweeps = 3600 / 30
+        assert bench.aws.calls["SendMessageBatch"] == 0
+        assert bench.aws.calls["BatchGetItem"] == 0
+        # One page of each shard.
+        assert bench.aws.calls["Query"] <= 16 * sweeps * 1.4
+        held = await bench.backlog()
+        assert held <= 3000
+
+    play(story)
+
+
+def test_a_task_whose_send_failed_is_sent_soon() -> None:
+    async def story(bench: Bench) -> None:
+        planned = bench.plan("echo", {"n": 1})
+        await bench.aws.call(table.put(TABLE, planned.task))
+        hurry = Statements(TABLE).hurry(planned.task, bench.now())
+        await bench.aws.call(table.execute([hurry]))
+        await bench.start(echoing())
+        (task,) = await bench.ended(planned.task.id)
+        assert (task.state, task.sweeps) == (State.SUCCEEDED, 1)
+        assert task.due_at - task.created_at <= 180_000
+
+    play(story)
+
+
+def test_a_task_that_was_put_and_never_sent_is_sent_after_the_grace() -> None:
+    async def story(bench: Bench) -> None:
+        planned = bench.plan("echo", {"n": 1})
+        await bench.aws.call(table.put(TABLE, planned.task))
+        await bench.start(echoing())
+        (task,) = await bench.ended(planned.task.id)
+        assert task.state is State.SUCCEEDED
+        assert GRACE <= (task.due_at - task.created_at) / 1000 <= GRACE + 60
+
+    play(story)
+
+
+def test_scheduled_tasks_run_when_due_exact_to_the_sweep_whatever_the_delay() -> None:
+    async def story(bench: Bench) -> None:
+        hours = (0.5, 3)
+        plans = [
+            bench.plan("echo", {}, not_before=bench.now() + round(h * 3_600_000)) for h in hours
+        ]
+        for planned in plans:
+            assert planned.task.state is State.SCHEDULED
+            await bench.aws.call(table.put(TABLE, planned.task))
+        await bench.start(echoing())
+        await bench.start(echoing())
+        tasks = await bench.ended(*(planned.task.id for planned in plans))
+        for task in tasks:
+            assert task.state is State.SUCCEEDED
+            assert 0 <= task.due_at - task.not_before <= 60_000
+            assert (task.claim_no, task.sweeps) == (1, 1)
+
+    play(story)
+
+
+def test_a_scheduled_task_that_is_cancelled_never_runs() -> None:
+    async def story(bench: Bench) -> None:
+        planned = bench.plan("echo", {}, not_before=bench.now() + 3_600_000)
+        await bench.aws.call(table.put(TABLE, planned.task))
+        worker = await bench.start(echoing())
+        await asyncio.sleep(600)
+        cancel = Statements(TABLE).cancel(planned.task, "operator", bench.now(), 30 * 86_400_000)
+        await bench.aws.call(table.execute([cancel]))
+        await asyncio.sleep(2 * 3600)
+        assert (await bench.task(planned.task.id)).state is State.CANCELLED
+        assert "task.claimed" not in worker.names()
+        assert await bench.backlog() == 0
+
+    play(story)
+
+
+def test_a_task_that_runs_for_hours_is_not_sent_again() -> None:
+    registry, runs = working(seconds=4 * 3600 - 60)
+    for handler in list(registry):
+        assert handler.timeout < 4 * 3600
+    patient = Registry()
+
+    @patient.handler("work", timeout=6 * 3600)
+    async def work(_: Number, context: Context) -> None:
+        await asyncio.sleep(5 * 3600)
+        runs.append(context.task_id)
+
+    async def story(bench: Bench) -> None:
+        submitted = await bench.submit("work", {})
+        await bench.start(patient)
+        await bench.start(patient)
+        (task,) = await bench.ended(submitted.id)
+        assert (task.claim_no, task.sweeps, runs) == (1, 0, [submitted.id])
+        assert bench.aws.calls["SendMessageBatch"] == 0
+
+    play(story)
+
+
+def test_what_sqs_itself_moved_to_its_dlq_is_sent_again_and_ends() -> None:
+    async def story(bench: Bench) -> None:
+        submitted = await bench.submit("echo", {"n": 1})
+        # Somebody else's consumer takes it away, as SQS does past maxReceiveCount.
+        (message,) = queue.read_receive(await bench.aws.call(queue.receive(bench.url, 1, 0, 30)))
+        await bench.aws.call(queue.send(bench.dlq_url, queue.copy_of(message, {})))
+        await bench.aws.call(queue.delete_batch(bench.url, [message.handle]))
+        await bench.start(echoing())
+        (task,) = await bench.ended(submitted.id)
+        assert (task.state, task.claim_no, task.sweeps) == (State.SUCCEEDED, 1, 1)
+
+    play(story)
+
+
+def test_a_large_payload_is_swept_without_being_carried() -> None:
+    registry = Registry()
+
+    @registry.handler("large")
+    async def large(payload: list[str]) -> int:
+        return len(payload[0])
+
+    async def story(bench: Bench) -> None:
+        submitted = await bench.submit("large", ["x" * 200_000])
+        await purge(bench)
+        await bench.start(registry)
+        (task,) = await bench.ended(submitted.id)
+        assert (task.result, task.sweeps) == ("200000", 1)
+
+    play(story)
+
+
+def test_a_large_payload_that_is_gone_ends_the_task_as_payload_lost() -> None:
+    async def story(bench: Bench) -> None:
+        planned = bench.plan("echo", {"n": 1, "padding": "x" * 5000})
+        await bench.aws.call(table.put(TABLE, planned.task))
+        await bench.start(echoing())
+        (task,) = await bench.ended(planned.task.id)
+        assert task.last_error is not None
+        assert (task.state, task.last_error.kind) == (State.DEAD, "payload_lost")
+        assert (task.attempts, task.crashes) == (0, 0)
+
+    play(story)
+
+
+def test_a_sweep_that_fails_goes_on_at_the_next() -> None:
+    async def story(bench: Bench) -> None:
+        planned = bench.plan("echo", {}, not_before=bench.now() + 1_000_000)
+        await bench.aws.call(table.put(TABLE, planned.task))
+        nth = itertools.count()
+
+        def flaky(call: Call) -> Fault | None:
+            bad = call.operation in ("Query", "BatchGetItem") and next(nth) % 7 == 3
+            return Fault(error="unavailable") if bad else None
+
+        worker = await bench.start(echoing(), port=FaultyPort(bench.aws, flaky))
+        (task,) = await bench.ended(planned.task.id)
+        assert task.state is State.SUCCEEDED
+        assert "daemon.failed" in worker.names()
+
+    play(story)
