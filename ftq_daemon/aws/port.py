@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
+import aiohttp
 from botocore import xform_name
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    ParamValidationError,
+)
+from botocore.parsers import ResponseParserError
 
 from ftq.errors import CallError, CallRefused, Throttled, Unavailable
 from ftq.ports import Call, Reply
@@ -15,6 +22,17 @@ from ftq.wire.faults import classify
 
 Watch: TypeAlias = Callable[[Call, str, float, str], None]
 """Told of each call: the call, ok or what went wrong, seconds, the error's text."""
+
+
+# No usable answer: the client's own errors, the transport's beneath it, and replies that are none.
+_NO_ANSWER: Final = (
+    BotoCoreError,
+    HTTPClientError,
+    ResponseParserError,
+    aiohttp.ClientError,
+    OSError,
+    TimeoutError,
+)
 
 
 class Operation(Protocol):
@@ -50,8 +68,12 @@ class AioPort:
             reply = await method(**call.request)
         except ClientError as error:
             raise self._failed(call, started, _translate(call.operation, error)) from error
-        except (HTTPClientError, BotoCoreError, OSError, TimeoutError) as error:
-            # No usable answer: nobody knows whether the call was applied.
+        except (ParamValidationError, UnicodeError) as error:
+            # Never sent: the request itself is wrong, and so it will be next time.
+            wrong = CallRefused(call.operation, type(error).__name__, str(error))
+            raise self._failed(call, started, wrong) from error
+        except _NO_ANSWER as error:
+            # Nobody knows whether the call was applied.
             unknown = Unavailable(call.operation, type(error).__name__, str(error))
             raise self._failed(call, started, unknown) from error
         if self._watch is not None:
