@@ -18,6 +18,7 @@ from ftq.text import NotJson, parse
 from ftq.wire import queue as wire
 from ftq_daemon.attempt import Attempts
 from ftq_daemon.aws.clients import Ports, connect, region_of
+from ftq_daemon.aws.ecs import EcsAgent
 from ftq_daemon.beat import Beat
 from ftq_daemon.breakers import Breakers
 from ftq_daemon.claims import Claims
@@ -26,6 +27,7 @@ from ftq_daemon.daemon import Daemon
 from ftq_daemon.events import Called, Events, Sink, Started
 from ftq_daemon.health import serve
 from ftq_daemon.intake import MOST_POLLERS, Intake
+from ftq_daemon.protection import ScaleInProtection
 from ftq_daemon.queue import Queue
 from ftq_daemon.runner import Runner
 from ftq_daemon.settings import GRACE_SECONDS, DaemonSettings
@@ -34,6 +36,7 @@ from ftq_daemon.sinks.log import LogSink
 from ftq_daemon.sinks.metrics import Metrics
 from ftq_daemon.store import Store
 from ftq_daemon.sweeper import Sweeper
+from ftq_daemon.watchdog import Watchdog
 from ftq_daemon.work import Work
 
 
@@ -154,6 +157,13 @@ async def running(settings: DaemonSettings, registry: Registry) -> AsyncIterator
             inflight=lambda: daemon.intake.slots.taken,
             breakers=lambda: daemon.attempts.breakers.positions,
         )
+        background = [Watchdog(events).run]
+        if agent := os.environ.get("ECS_AGENT_URI"):
+            protection = ScaleInProtection(
+                EcsAgent(agent).protect, lambda: bool(daemon.intake.attempts), events
+            )
+            background.append(protection.run)
+        daemon.background = background
         sinks: list[Sink] = [LogSink(name), metrics]
         events.sinks = sinks
         async with serve(daemon, settings.health_host, settings.health_port, metrics.render) as url:

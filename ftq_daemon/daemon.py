@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 
 from ftq_daemon.attempt import Attempts
@@ -30,6 +31,7 @@ class Daemon:
         queue: The queue.
         events: Where facts are told.
         drain_seconds: How long running handlers are waited for at a stop.
+        background: What else runs beside, until the very end.
         draining: Whether the stop has begun.
     """
 
@@ -42,6 +44,7 @@ class Daemon:
     queue: Queue
     events: Events
     drain_seconds: float
+    background: Sequence[Callable[[], Coroutine[object, None, None]]] = ()
     draining: bool = False
 
     async def run(self, stop: asyncio.Event) -> int:
@@ -50,22 +53,22 @@ class Daemon:
         Returns:
             How many attempts were still under way at the very end: 0 unless something hung.
         """
-        beats = asyncio.create_task(self.beat.run(), name="beat")
         sweeps = asyncio.create_task(self.sweeper.run(), name="sweeper")
         polls = asyncio.create_task(self.intake.run(), name="intake")
         stopped = asyncio.create_task(_set(stop), name="stop")
-        ends = {beats, sweeps, polls, stopped}
+        services = {sweeps, polls, asyncio.create_task(self.beat.run(), name="beat")}
+        services |= {asyncio.create_task(run()) for run in self.background}
         try:
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            for task in (beats, sweeps, polls):
-                if task.done():
-                    task.result()  # none ends by itself: let its error end the daemon
+            await asyncio.wait({stopped, *services}, return_when=asyncio.FIRST_COMPLETED)
+            for service in services:
+                if service.done():
+                    service.result()  # none ends by itself: let its error end the daemon
             sweeps.cancel()
             return await self._drain(polls)
         finally:
-            for end in ends:
-                end.cancel()
-            await asyncio.gather(*ends, return_exceptions=True)
+            for task in (stopped, *services):
+                task.cancel()
+            await asyncio.gather(stopped, *services, return_exceptions=True)
 
     async def _drain(self, polls: asyncio.Task[None]) -> int:
         self.draining = True

@@ -157,6 +157,16 @@ class Swept:
 
 
 @dataclass(frozen=True, slots=True)
+class LoopBlocked:
+    """The event loop has not turned for a while; `by` names the task that holds it, and where."""
+
+    name: ClassVar[str] = "loop.blocked"
+    by: str
+    seconds: float
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
 class Called:
     """An AWS call was made; `outcome` is ok, throttled, unavailable or refused."""
 
@@ -217,6 +227,7 @@ Event: TypeAlias = (
     | BreakerOpened
     | BreakerClosed
     | Swept
+    | LoopBlocked
     | Called
     | Failed
     | Started

@@ -94,7 +94,7 @@ class Runner:
         except Exception as error:  # a validator of the user's own that breaks
             return _raised(error, handler), False
         arguments = (argument, context) if handler.wants_context else (argument,)
-        call = self._start(handler, arguments)
+        call = self._start(handler, arguments, context)
         ends: set[asyncio.Future[object]] = {call, attempt.ended}
         try:
             await asyncio.wait(ends, timeout=handler.timeout, return_when=asyncio.FIRST_COMPLETED)
@@ -105,10 +105,14 @@ class Runner:
             return _ended(call, handler), False
         return await self._stop(call, handler, attempt)
 
-    def _start(self, handler: Handler, arguments: tuple[object, ...]) -> asyncio.Future[object]:
+    def _start(
+        self, handler: Handler, arguments: tuple[object, ...], context: Context
+    ) -> asyncio.Future[object]:
         work = partial(handler.function, *arguments)
         if handler.run_in == "loop":
-            return asyncio.ensure_future(_contained(work))
+            # The name is what the watchdog tells of whoever holds the loop.
+            name = f"{handler.type} {context.task_id}"
+            return asyncio.get_running_loop().create_task(_contained(work), name=name)
         return in_thread(work, handler.type)
 
     async def _stop(

@@ -28,6 +28,7 @@ _LEVELS: Final[Mapping[type[Event], int]] = {
     facts.Retrying: logging.WARNING,
     facts.Crashed: logging.WARNING,
     facts.ClaimLost: logging.WARNING,
+    facts.LoopBlocked: logging.ERROR,
     facts.Abandoned: logging.ERROR,
     facts.Dead: logging.ERROR,
     facts.PutAside: logging.ERROR,
