@@ -82,6 +82,7 @@ class Work:
     running: set[Attempt] = field(default_factory=set)
     _suspect: bool = False
     _stopping: bool = False
+    _interrupted: bool = False
 
     def stop(self) -> None:
         """Let every handler know that the daemon is about to stop."""
@@ -90,7 +91,8 @@ class Work:
             attempt.signals.stopping = True
 
     def interrupt(self) -> None:
-        """Tell every run to end now."""
+        """Tell every run to end now, and those that would still begin not to."""
+        self._interrupted = True
         for attempt in tuple(self.running):
             attempt.end(Interrupted())
 
@@ -100,6 +102,8 @@ class Work:
         admission = admit(task, self.crash_limit)
         if isinstance(admission, Settle):
             return Ran(task, admission.outcome)
+        if self._interrupted:
+            return Ran(task, Interrupted())
         handler = self.registry.get(task.type)
         if handler is None:
             return self._unknown(received, task)

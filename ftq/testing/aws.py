@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+from ftq.errors import CallRefused, Throttled
 from ftq.ports import Call, Reply
 from ftq.testing.clock import now_ms
 from ftq.testing.dynamodb import MemoryDynamo
+from ftq.testing.params import words
 from ftq.testing.queue import IN_FLIGHT_LIMIT, MemoryQueue
 from ftq.testing.sqs import MemorySqs
 from ftq.testing.table import MemoryTable
+from ftq.wire.faults import classify
 
 
 class MemoryAws:
@@ -43,20 +47,27 @@ class MemoryAws:
         self._sqs = MemorySqs(now, in_flight_limit)
 
     async def call(self, call: Call) -> Reply:
-        """Make one call; raises `CallRefused` as AWS refuses it."""
+        """Make one call.
+
+        Raises:
+            Throttled: The service refuses it for now.
+            CallRefused: The service refuses it.
+        """
         # A call takes at least a turn of the loop each way: others get in between, as always.
         await asyncio.sleep(0)
         if call.operation == "ReceiveMessage":
             self.calls[call.operation] += 1
-            return await self._sqs.receive(call)
+            with _as_ports_say():
+                return await self._sqs.receive(call)
         reply = self.apply(call)
         await asyncio.sleep(0)
         return reply
 
     def apply(self, call: Call) -> Reply:
-        """Make one call at once; a receive does not wait for messages."""
+        """Make one call at once; a receive does not wait for messages. Raises as `call` does."""
         self.calls[call.operation] += 1
-        return (self._sqs if call.service == "sqs" else self._dynamo).apply(call)
+        with _as_ports_say():
+            return (self._sqs if call.service == "sqs" else self._dynamo).apply(call)
 
     def table(self, name: str) -> MemoryTable:
         """A table, to look inside.
@@ -75,6 +86,17 @@ class MemoryAws:
         return self._sqs.account.at(url)
 
 
+@contextmanager
+def _as_ports_say() -> Iterator[None]:
+    """Read error codes by the same table as the real adapters."""
+    try:
+        yield
+    except CallRefused as error:
+        if classify(error.code, 400) != "throttled":
+            raise
+        raise Throttled(error.operation, error.code, words(error)) from None
+
+
 class MemorySyncPort:
     """The same account as a `SyncPort`: the Lambda's side of it."""
 
@@ -83,5 +105,5 @@ class MemorySyncPort:
         self._aws = aws
 
     def call(self, call: Call) -> Reply:
-        """Make one call; raises `CallRefused` as AWS refuses it."""
+        """Make one call; raises as `MemoryAws.call` does."""
         return self._aws.apply(call)

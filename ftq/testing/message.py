@@ -10,7 +10,7 @@ from typing import Final
 
 from ftq.errors import CallRefused
 from ftq.limits import SQS_ATTRIBUTES, SQS_DELAY_SECONDS
-from ftq.testing.params import Params
+from ftq.testing.params import Params, words
 
 # SendMessage reference.
 _ILLEGAL: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -175,6 +175,4 @@ def _size(name: str, attribute: Mapping[str, object]) -> int:
 
 def as_entry_fault(entry_id: str, error: CallRefused) -> dict[str, object]:
     """A refusal as an entry of ``Failed`` in a batch's reply."""
-    code = error.code
-    message = str(error).removeprefix(f"{error.operation}: {code}: ")
-    return {"Id": entry_id, "Code": code, "Message": message, "SenderFault": True}
+    return {"Id": entry_id, "Code": error.code, "Message": words(error), "SenderFault": True}

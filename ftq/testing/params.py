@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from ftq.errors import CallRefused
 
 
+def words(error: CallRefused) -> str:
+    """What the service said, without operation and code."""
+    return str(error).removeprefix(f"{error.operation}: {error.code}: ")
+
+
 @dataclass(frozen=True, slots=True)
 class Params:
     """Parameters of one call, or of one entry of it.

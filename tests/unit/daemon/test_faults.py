@@ -192,6 +192,26 @@ def test_what_outlasts_the_drain_is_released_uncounted_and_shown_at_once() -> No
     play(story)
 
 
+def test_a_claim_that_is_granted_after_the_drain_is_released_and_not_run() -> None:
+    registry = Registry()
+    runs: list[int] = []
+
+    @registry.handler("late")
+    async def late(_: Number) -> None:
+        runs.append(1)
+
+    async def story(bench: Bench) -> None:
+        submitted = await bench.submit("late", {})
+        slow = script({"BatchExecuteStatement": [Fault(before=33)]})
+        worker = await bench.start(registry, port=FaultyPort(bench.aws, slow))
+        await asyncio.sleep(1)
+        assert await worker.drain() == 0
+        task = await bench.task(submitted.id)
+        assert (task.state, task.claim_no, task.releases, runs) == (State.QUEUED, 1, 1, [])
+
+    play(story)
+
+
 def test_a_handler_that_ignores_its_cancellation_is_left_behind() -> None:
     registry = Registry()
 
