@@ -289,6 +289,28 @@ def test_a_large_payload_travels_beside_its_record() -> None:
     play(story)
 
 
+def test_claim_and_settle_cost_the_same_for_a_large_payload_as_for_a_small_one() -> None:
+    registry = Registry()
+
+    @registry.handler("any")
+    async def anything(_: str) -> None:
+        return None
+
+    async def units(bench: Bench, payload: str) -> int:
+        submitted = await bench.submit("any", payload)
+        before = bench.aws.table("tasks").write_units
+        worker = await bench.start(registry)
+        await bench.ended(submitted.id)
+        await worker.drain()
+        return bench.aws.table("tasks").write_units - before
+
+    async def story(bench: Bench) -> None:
+        small = await units(bench, "x" * 900)
+        assert await units(bench, "x" * 200_000) <= small
+
+    play(story)
+
+
 def test_a_type_without_a_handler_waits_for_one_and_spends_nothing() -> None:
     async def story(bench: Bench) -> None:
         submitted = await bench.submit("echo", {"n": 1})
