@@ -28,7 +28,7 @@ async def test_a_queue_hands_out_what_was_sent(
 
 
 @pytest.mark.both_loops
-@pytest.mark.parametrize("backend", ["ministack", "dynamodb"])
+@pytest.mark.parametrize("backend", ["ministack"])
 async def test_a_table_keeps_what_was_put(backend: str, request: pytest.FixtureRequest) -> None:
     url: str = request.getfixturevalue(f"{backend}_url")
     table, item = f"smoke-{secrets.token_hex(4)}", {"id": {"S": "a"}, "n": {"N": "1"}}
