@@ -11,7 +11,9 @@ run(story)
 
 from ftq.testing.aws import MemoryAws, MemorySyncPort
 from ftq.testing.clock import Deadlock, Endless, VirtualLoop, now_ms, outside_work, run
-from ftq.testing.faults import Fault, FaultyPort, FaultySyncPort, Plan, RandomPlan, script
+from ftq.testing.faults import Fault, Plan, RandomPlan, script
+from ftq.testing.faulty import FaultyPort, FaultySyncPort
+from ftq.testing.process import Process, ProcessLoop, RemotePort, current_process, sender
 from ftq.testing.queue import MemoryQueue
 from ftq.testing.table import MemoryTable
 
@@ -26,10 +28,15 @@ __all__ = [
     "MemorySyncPort",
     "MemoryTable",
     "Plan",
+    "Process",
+    "ProcessLoop",
     "RandomPlan",
+    "RemotePort",
     "VirtualLoop",
+    "current_process",
     "now_ms",
     "outside_work",
     "run",
     "script",
+    "sender",
 ]

@@ -180,6 +180,7 @@ def run(
     *,
     debug: bool | None = None,
     limit_seconds: float = LIMIT_SECONDS,
+    loop_factory: Callable[[float], VirtualLoop] = VirtualLoop,
 ) -> T:
     """Run a coroutine function on a fresh virtual loop, as `asyncio.run` does on a real one.
 
@@ -187,10 +188,11 @@ def run(
         main: The coroutine function.
         debug: asyncio's debug mode.
         limit_seconds: Virtual seconds after which `Endless` is raised.
+        loop_factory: Makes the loop, given its limit.
 
     Raises:
         Deadlock: Everything waits for something that cannot come.
         Endless: It went on past `limit_seconds`.
     """
-    with asyncio.Runner(debug=debug, loop_factory=lambda: VirtualLoop(limit_seconds)) as runner:
+    with asyncio.Runner(debug=debug, loop_factory=lambda: loop_factory(limit_seconds)) as runner:
         return runner.run(main())

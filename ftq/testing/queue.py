@@ -7,7 +7,7 @@ from asyncio import Future
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from ftq.limits import SQS_VISIBILITY_SECONDS
 from ftq.testing.message import Copy
@@ -16,6 +16,11 @@ IN_FLIGHT_LIMIT: Final = 120_000
 """In-flight messages of a standard queue ("Amazon SQS queue quotas")."""
 PURGE_SECONDS: Final = 60
 """A queue can be purged once in this time (PurgeQueue reference)."""
+
+
+Happening: TypeAlias = Literal["sent", "received", "hidden", "deleted", "purged", "moved"]
+QueueWatcher: TypeAlias = Callable[[Happening, Copy], None]
+"""Told of each thing that happened to a message, with the message after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,7 @@ class MemoryQueue:
     Attributes:
         dead_letters: Where messages go that were received `max_receive_count` times.
         purged_at: When it was last purged, in milliseconds since the epoch.
+        watchers: Who is told what happens to its messages.
     """
 
     def __init__(
@@ -57,6 +63,7 @@ class MemoryQueue:
         self.dead_letters: MemoryQueue | None = None
         self.max_receive_count = 0
         self.purged_at: int | None = None
+        self.watchers: list[QueueWatcher] = []
         self._now = now
         self._copies: dict[str, Copy] = {}
         self._ready: deque[str] = deque()
@@ -91,7 +98,9 @@ class MemoryQueue:
         """Send a message to it."""
         delay = self.setting("DelaySeconds") if delay_seconds is None else delay_seconds
         now = self._now()
-        self._place(replace(copy, sent_at=now, visible_at=now + delay * 1000))
+        sent = replace(copy, sent_at=now, visible_at=now + delay * 1000)
+        self._place(sent)
+        self._tell("sent", sent)
 
     def _place(self, copy: Copy) -> None:
         self._copies[copy.message_id] = copy
@@ -128,6 +137,7 @@ class MemoryQueue:
         self._serial += 1
         copy.handle = f"{copy.message_id}.{self._serial}"
         self._hide(copy, now + visibility_seconds * 1000)
+        self._tell("received", copy)
         # As it was at this receive, whatever happens to it later.
         return replace(copy)
 
@@ -155,6 +165,7 @@ class MemoryQueue:
         if copy is not None and copy.handle == handle:
             del self._copies[message_id]
             self._flying.discard(message_id)
+            self._tell("deleted", copy)
         return bool(dot) and serial.isdecimal() and int(serial) <= self._serial
 
     def change_visibility(self, handle: str, seconds: int) -> Fault | None:
@@ -175,11 +186,23 @@ class MemoryQueue:
         if seconds and self.full:
             return Fault("OverLimit", "The maximum number of in flight messages is reached.")
         self._hide(copy, now + seconds * 1000)
+        self._tell("hidden", copy)
         return None
+
+    def redeliver(self, message_id: str) -> None:
+        """Show a message in flight before its time: delivery is at least once.
+
+        Whoever receives it then supersedes the receipt handle of whoever has it now.
+        """
+        copy = self._copies.get(message_id)
+        if copy is not None and message_id in self._flying:
+            self._hide(copy, self._now())
 
     def purge(self) -> None:
         """Delete everything, what is in flight included."""
         self.purged_at = self._now()
+        for copy in self._copies.values():
+            self._tell("purged", copy)
         self._copies.clear()
         self._ready.clear()
         self._hidden.clear()
@@ -204,6 +227,7 @@ class MemoryQueue:
                 self._serial += 1
                 new_id = f"{copy.message_id}-m{self._serial}"
                 target.add(Copy(new_id, copy.body, copy.attributes, copy.trace, copy.group), 0)
+                self._tell("moved", copy)
                 moved += 1
         return moved, True
 
@@ -234,6 +258,10 @@ class MemoryQueue:
         for waiter in waiters:
             if not waiter.done():
                 waiter.set_result(None)
+
+    def _tell(self, happening: Happening, copy: Copy) -> None:
+        for tell in self.watchers:
+            tell(happening, copy)
 
     def _hide(self, copy: Copy, until: int) -> None:
         copy.visible_at = until

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from ftq.limits import ITEM_BYTES
 from ftq.testing import partiql
@@ -12,6 +12,9 @@ from ftq.testing.items import size
 from ftq.wire.item import Item, Value
 
 _CONDITION: Final = "The conditional request failed"
+
+TableWatcher: TypeAlias = Callable[[str, Item | None, Item | None], None]
+"""Told of each write that was applied: the key, the item before it and after it."""
 
 
 class WriteRefused(Exception):  # an answer of the table, no fault of anybody
@@ -45,6 +48,7 @@ class MemoryTable:
         ttl: The attribute that holds when an item goes, in seconds since the epoch; '' while
             that is off.
         write_units: Write capacity consumed so far, that of the indexes included.
+        watchers: Who is told of each write.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class MemoryTable:
         self.ttl = ""
         self.write_units = 0
         self.indexes = indexes
+        self.watchers: list[TableWatcher] = []
         self._types = types
         self._now = now
         self._items: dict[str, Item] = {}
@@ -157,6 +162,8 @@ class MemoryTable:
         for index in self.indexes.values():
             cost += index.write(key, old, new, now)
         self.write_units += 0 if free else cost
+        for tell in self.watchers:
+            tell(key, old, new)
 
     def _check(self, item: Item) -> None:
         # "Service, account, and table quotas": an item has at most 400 KB, its names included.
