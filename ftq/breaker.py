@@ -106,27 +106,36 @@ class Breaker:
         return probing, Permit.PROBE
 
     def record(
-        self, policy: BreakerPolicy, permit: Permit, ok: bool, now: int, dice: float
+        self, policy: BreakerPolicy, probe: int | None, ok: bool, now: int, dice: float
     ) -> Breaker:
         """The breaker after an attempt that it had let through has ended.
 
-        What ends while the breaker is not closed counts only if it is the probe: attempts
-        from before the opening say nothing about the dependency's recovery.
+        What ends while the breaker is not closed counts only if it is the probe under way:
+        attempts from before the opening, and probes that were given up, say nothing about the
+        dependency's recovery.
+
+        Args:
+            policy: When to open.
+            probe: For a probe, the `until` of the breaker that let it through; else None.
+            ok: Whether it succeeded.
+            now: Milliseconds.
+            dice: Drawn from [0, 1).
         """
-        if permit is Permit.PROBE:
-            if self.position is not Position.HALF_OPEN:
-                return self
+        if self._awaits(probe):
             return Breaker() if ok else self._opened(policy, now, dice)
-        if self.position is not Position.CLOSED:
+        if probe is not None or self.position is not Position.CLOSED:
             return self
         counted = replace(self, buckets=_count(self.buckets, policy, ok, now))
         return counted._opened(policy, now, dice) if counted._tripped(policy) else counted
 
-    def release(self, permit: Permit, now: int) -> Breaker:
+    def release(self, probe: int | None, now: int) -> Breaker:
         """The breaker after a probe that ended without a word on the dependency."""
-        if permit is Permit.PROBE and self.position is Position.HALF_OPEN:
+        if self._awaits(probe):
             return replace(self, position=Position.OPEN, until=now)
         return self
+
+    def _awaits(self, probe: int | None) -> bool:
+        return self.position is Position.HALF_OPEN and probe == self.until
 
     def _tripped(self, policy: BreakerPolicy) -> bool:
         failed = sum(bucket.failed for bucket in self.buckets)

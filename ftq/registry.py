@@ -218,4 +218,10 @@ def load(path: str) -> Registry:
     if not isinstance(registry, Registry):
         kind = type(registry).__name__
         raise RegistryError(f"{path}: {attribute} is a {kind}, not an ftq.Registry")
+    for handler in registry:
+        # A name that was not defined yet as the handler was declared must be by now.
+        if not handler.payload.pydantic_complete and not handler.payload.rebuild(
+            raise_errors=False
+        ):
+            raise RegistryError(f"{path}: {handler.type}: its payload names a type not defined")
     return registry

@@ -12,19 +12,9 @@ from ftq.breaker import Permit
 from ftq.codec import Envelope, Unreadable, decode
 from ftq.errors import CallError
 from ftq.outcome import Interrupted
+from ftq.refusal import Drop, DropDead, Forget, Insert, Ours, Refusal, Revive, Yield
 from ftq.registry import Registry
-from ftq.verdict import (
-    Cause,
-    Drop,
-    DropDead,
-    Forget,
-    Insert,
-    Ours,
-    Refusal,
-    Revive,
-    Yield,
-    judge,
-)
+from ftq.verdict import Cause, judge
 from ftq.wire.queue import cause_of
 from ftq_daemon import events as facts
 from ftq_daemon.breakers import Breakers, Pass

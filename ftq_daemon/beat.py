@@ -63,7 +63,8 @@ class Beat:
         self._visibility = visibility
         self._interval = lease.beat_interval(visibility) / 1000
         self._zombie_after = lease.zombie_after(visibility) / 1000
-        self._held: set[Holding] = set()
+        # A dict for its order: renewals go out in the order of the claims, in every run.
+        self._held: dict[Holding, None] = {}
 
     @property
     def held(self) -> int:
@@ -72,11 +73,11 @@ class Beat:
 
     def hold(self, holding: Holding) -> None:
         """Keep a claim alive from now on."""
-        self._held.add(holding)
+        self._held[holding] = None
 
     async def release(self, holding: Holding) -> None:
         """Stop keeping a claim alive, *before* it is settled: a late beat would undo a hide."""
-        self._held.discard(holding)
+        self._held.pop(holding, None)
         holding.released = True
         if holding.renewal is not None:
             await holding.renewal

@@ -48,7 +48,7 @@ class Breakers:
         """Ask to start an attempt of this handler."""
         breaker, permit = self._all[handler.breaker].permit(self._policy, self._world.now())
         self._all[handler.breaker] = breaker
-        return Pass(self, handler, permit)
+        return Pass(self, handler, permit, breaker.until if permit is Permit.PROBE else None)
 
     def is_open(self, handler: Handler) -> bool:
         """Whether nothing of this handler would start now."""
@@ -66,7 +66,7 @@ class Breakers:
         spread = self._world.dice() * max(PROBE_WAIT, wait)
         return now + min(BREAKER_YIELD, round(wait + spread))
 
-    def record(self, handler: Handler, permit: Permit, outcome: Outcome) -> bool:
+    def record(self, handler: Handler, probe: int | None, outcome: Outcome) -> bool:
         """Count how an attempt ended.
 
         Returns:
@@ -77,9 +77,9 @@ class Breakers:
         failed = counts_as_failure(outcome)
         if failed or isinstance(outcome, Returned):
             dice = self._world.dice()
-            after = before.record(self._policy, permit, not failed, now, dice)
+            after = before.record(self._policy, probe, not failed, now, dice)
         else:
-            after = before.release(permit, now)  # a probe that told nothing makes room for another
+            after = before.release(probe, now)  # a probe that told nothing makes room for another
         self._all[handler.breaker] = after
         self._tell(handler.breaker, before, after)
         return failed and before.position is not Position.CLOSED
@@ -120,6 +120,7 @@ class Pass:
     _breakers: Breakers
     _handler: Handler
     permit: Permit
+    _probe: int | None
     _used: bool = False
 
     @property
@@ -138,14 +139,14 @@ class Pass:
             attempts: Failed attempts counted before it.
         """
         self._used = True
-        down = self._breakers.record(self._handler, self.permit, outcome)
+        down = self._breakers.record(self._handler, self._probe, outcome)
         last = attempts + 1 >= self._handler.retry.attempts
         return down and (self.permit is not Permit.PROBE or last)
 
     def leave(self) -> None:
         """Give a probe back that came to nothing: the claim was refused, or nothing ran."""
         if not self._used:
-            self._breakers.record(self._handler, self.permit, Interrupted())
+            self._breakers.record(self._handler, self._probe, Interrupted())
 
 
 def counts_as_failure(outcome: Outcome) -> bool:

@@ -11,9 +11,10 @@ from ftq import lease
 from ftq.codec import Envelope, fingerprint
 from ftq.lifecycle import State
 from ftq.limits import INLINE_PAYLOAD_BYTES
+from ftq.refusal import Insert, Ours, Refusal, Revive, Yield, refuse
 from ftq.task import Entry, Task, payload_key
 from ftq.text import size
-from ftq.verdict import Insert, Ours, Refusal, Revive, Yield, lapsed, refuse
+from ftq.verdict import lapsed
 from ftq.wire.queue import Message
 from ftq.wire.statements import Claimant, Statement, claimed, revived
 from ftq.wire.table import Duplicate, Refused, Written

@@ -68,7 +68,8 @@ class Work:
         events: Where facts are told.
         visibility: The visibility timeout in milliseconds.
         crash_limit: Lapsed claims at which a task is quarantined.
-        running: The runs under way: whoever stops the daemon tells them.
+        running: The runs under way, in the order in which they began: whoever stops the daemon
+            tells them.
     """
 
     registry: Registry
@@ -79,7 +80,7 @@ class Work:
     events: Events
     visibility: int
     crash_limit: int
-    running: set[Attempt] = field(default_factory=set)
+    running: dict[Attempt, None] = field(default_factory=dict)
     _suspect: bool = False
     _stopping: bool = False
     _interrupted: bool = False
@@ -138,7 +139,7 @@ class Work:
         """Run under a lease that is renewed until just before the claim is settled."""
         attempt = Attempt(Signals(stopping=self._stopping))
         holding = Holding(claim.task, received, attempt, claim.since)
-        self.running.add(attempt)
+        self.running[attempt] = None
         self.beat.hold(holding)
         started = asyncio.get_running_loop().time()
         outcome: Outcome
@@ -149,7 +150,7 @@ class Work:
             self.events.emit(Failed("prepare", str(error), claim.task.id))
             outcome = Interrupted()
         finally:
-            self.running.discard(attempt)
+            del self.running[attempt]
             await self.beat.release(holding)
         seconds = asyncio.get_running_loop().time() - started
         return Ran(claim.task, outcome, handler.retry, seconds, holding.cancel_asked)

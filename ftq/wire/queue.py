@@ -10,6 +10,8 @@ from typing import Final, TypeAlias
 from ftq.limits import SQS_ATTRIBUTES, SQS_BATCH_BYTES
 from ftq.ports import Call, Reply, Request
 from ftq.text import size
+from ftq.wire.entries import EntryFault as EntryFault
+from ftq.wire.entries import read_batch as read_batch
 
 # Marks that ftq puts on its messages, as message attributes, so that a body is copied as it is.
 STORED: Final = "stored"
@@ -86,26 +88,6 @@ class Outgoing:
     delay_seconds: int = 0
     trace: str = ""
     group: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class EntryFault:
-    """An entry of a batch that was not done.
-
-    Attributes:
-        code: The service's code.
-        message: Its words.
-        transient: Whether the same entry may pass later: the fault was not the sender's.
-    """
-
-    code: str
-    message: str
-    transient: bool
-
-    @property
-    def over_limit(self) -> bool:
-        """Whether too many messages are in flight (120,000 a queue)."""
-        return self.code.endswith("OverLimit")
 
 
 def mark(name: str, value: str) -> dict[str, Attribute]:
@@ -251,41 +233,6 @@ def hide_batch(url: str, hides: Sequence[tuple[str, int]]) -> Call:
         for n, (handle, seconds) in enumerate(hides)
     ]
     return Call("sqs", "ChangeMessageVisibilityBatch", {"QueueUrl": url, "Entries": entries})
-
-
-def read_batch(reply: Reply, sent: int) -> list[EntryFault | None]:
-    """What became of each entry: None where it was done. Never raises.
-
-    Entries are believed, not the call: one in neither list counts as not done (DESIGN §6).
-    """
-    unknown = EntryFault("MissingEntry", "the reply does not mention this entry", True)
-    results: list[EntryFault | None] = [unknown] * sent
-    for entry in _entries(reply, "Failed"):
-        fault = EntryFault(
-            code=_text(entry.get("Code")),
-            message=_text(entry.get("Message")),
-            transient=entry.get("SenderFault") is not True,
-        )
-        _place(results, entry, fault)
-    for entry in _entries(reply, "Successful"):
-        _place(results, entry, None)
-    return results
-
-
-def _entries(reply: Reply, name: str) -> list[Mapping[str, object]]:
-    entries = reply.get(name)
-    return (
-        [each for each in entries if isinstance(each, Mapping)] if isinstance(entries, list) else []
-    )
-
-
-def _place(
-    results: list[EntryFault | None], entry: Mapping[str, object], value: EntryFault | None
-) -> None:
-    index = _text(entry.get("Id"))
-    # Ids are the positions that we sent; an endless row of digits is not one of them.
-    if index.isdecimal() and len(index) <= 4 and int(index) < len(results):
-        results[int(index)] = value
 
 
 def depth(url: str) -> Call:

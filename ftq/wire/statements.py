@@ -1,8 +1,4 @@
-"""The statements of PROTOCOL.md: one builder for each legal write of a record.
-
-Only PartiQL that AWS and the stand-ins share is used: no OR, no list_append, no
-if_not_exists. Every attribute name is quoted, for `state`, `bucket` and others are reserved.
-"""
+"""The statements of PROTOCOL.md: one builder for each legal write of a record."""
 
 from __future__ import annotations
 
@@ -15,6 +11,7 @@ from ftq.ports import Request
 from ftq.task import Entry, Task, bucket_of, remember
 from ftq.text import dump
 from ftq.verdict import Cancel, Complete, DeadLetter, Release, RetryAt, Settlement
+from ftq.wire import partiql
 from ftq.wire.item import Value, error_json, history_text, number, text, to_item
 
 Sets: TypeAlias = Mapping[str, Value]
@@ -81,10 +78,6 @@ def revived(dead: Task, who: Claimant, grace: int) -> Task:
     return claimed(fresh, who)
 
 
-# Appended to an UPDATE: the item as it was before, which is how a claim reads the record.
-_OLD: Final = " RETURNING ALL OLD *"
-
-
 @dataclass(frozen=True, slots=True)
 class Statements:
     """The legal statements on one table."""
@@ -106,8 +99,7 @@ class Statements:
     def insert(self, task: Task, who: Claimant) -> Statement:
         """R9: the record of a message that had none, claimed as it is made."""
         item = to_item(claimed(task, who))
-        names = ",".join(f"'{name}':?" for name in item)
-        statement = f'INSERT INTO "{self.table}" VALUE {{{names}}}'
+        statement = partiql.insert(self.table, tuple(item))
         return Statement(task.id, {"Statement": statement, "Parameters": list(item.values())})
 
     def revive(self, task_id: str, died_at: int, grace: int, who: Claimant) -> Statement:
@@ -259,14 +251,9 @@ class Statements:
         remove: tuple[str, ...] = (),
         returning: bool = False,
     ) -> Statement:
-        parts = [f'UPDATE "{self.table}"']
-        parts += [f'SET "{name}"="{name}"+1' for name in add]
-        parts += [f'SET "{name}"=?' for name in sets]
-        parts += [f'REMOVE "{name}"' for name in remove]
-        conditions = " AND ".join(['"id"=?', *(f'"{name}"{op}?' for name, op, _ in where)])
-        statement = f"{' '.join(parts)} WHERE {conditions}{_OLD if returning else ''}"
+        shape = tuple((name, operator) for name, operator, _ in where)
         request: Request = {
-            "Statement": statement,
+            "Statement": partiql.update(self.table, tuple(sets), shape, add, remove, returning),
             "Parameters": [*sets.values(), text(key), *(value for _, _, value in where)],
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }

@@ -27,8 +27,7 @@ DICE = st.floats(0, 1, exclude_max=True)
 class Attempt:
     """One attempt under way."""
 
-    permit: Permit
-    opening: int
+    probe: int | None
     began: int
 
 
@@ -56,7 +55,7 @@ class BreakerMachine(RuleBasedStateMachine):
     def an_attempt_asks(self) -> None:
         before = self.breaker
         self.breaker, permit = before.permit(POLICY, self.now)
-        probing = [each for each in self.running if each.permit is Permit.PROBE]
+        probing = [each for each in self.running if each.probe == before.until]
         if before.position is Position.CLOSED:
             assert permit is Permit.RUN
             assert self.breaker == before
@@ -71,7 +70,8 @@ class BreakerMachine(RuleBasedStateMachine):
         if permit is Permit.PROBE:
             assert self.breaker.position is Position.HALF_OPEN
         if permit is not Permit.NO:
-            self.running.append(Attempt(permit, self.openings, self.now))
+            probe = self.breaker.until if permit is Permit.PROBE else None
+            self.running.append(Attempt(probe, self.now))
 
     @precondition(lambda self: self.running)
     @rule(data=st.data(), ok=st.booleans(), dice=DICE)
@@ -79,10 +79,10 @@ class BreakerMachine(RuleBasedStateMachine):
         attempt = data.draw(st.sampled_from(self.running))
         self.running.remove(attempt)
         before = self.breaker
-        self.breaker = before.record(POLICY, attempt.permit, ok, self.now, dice)
+        self.breaker = before.record(POLICY, attempt.probe, ok, self.now, dice)
         if before.position is Position.CLOSED:
             self._counted(attempt, ok)
-        elif before.position is Position.HALF_OPEN and attempt.permit is Permit.PROBE:
+        elif before.position is Position.HALF_OPEN and attempt.probe == before.until:
             assert (self.breaker.position is Position.CLOSED) is ok
             self.ended.clear()
         else:
@@ -98,18 +98,15 @@ class BreakerMachine(RuleBasedStateMachine):
         attempt = data.draw(st.sampled_from(self.running))
         self.running.remove(attempt)
         before = self.breaker
-        self.breaker = before.release(attempt.permit, self.now)
-        if attempt.permit is Permit.PROBE and before.position is Position.HALF_OPEN:
+        self.breaker = before.release(attempt.probe, self.now)
+        if before.position is Position.HALF_OPEN and attempt.probe == before.until:
             # The probe's place is free at once.
             assert self.breaker.permit(POLICY, self.now)[1] is Permit.PROBE
-            # Whoever else still runs as a probe is taken for forgotten.
-            for each in self.running:
-                each.began = min(each.began, self.now - POLICY.probe)
         else:
             assert self.breaker == before
 
     def _counted(self, attempt: Attempt, ok: bool) -> None:
-        if attempt.permit is Permit.PROBE:
+        if attempt.probe is not None:
             # A probe given up, heard of when another had closed the breaker long since.
             assert self.breaker.position is Position.CLOSED
             return
@@ -156,7 +153,7 @@ TestBreaker = BreakerMachine.TestCase
 def after(breaker: Breaker, results: str, now: int = 0, dice: float = 0.5) -> Breaker:
     """The breaker after successes (.) and failures (x) of attempts that it let run."""
     for result in results:
-        breaker = breaker.record(POLICY, Permit.RUN, result == ".", now, dice)
+        breaker = breaker.record(POLICY, None, result == ".", now, dice)
     return breaker
 
 
@@ -190,8 +187,8 @@ def test_while_open_nothing_runs_and_then_one_probe_does() -> None:
 
 
 def test_a_probe_that_succeeds_closes_it_with_a_clean_slate() -> None:
-    probing, permit = opened().permit(POLICY, 10_000)
-    closed = probing.record(POLICY, permit, True, 10_000, 0.5)
+    probing, _ = opened().permit(POLICY, 10_000)
+    closed = probing.record(POLICY, probing.until, True, 10_000, 0.5)
     assert closed == Breaker()
     assert after(closed, "xxx", now=10_000).position is Position.CLOSED
 
@@ -201,8 +198,8 @@ def test_a_probe_that_fails_opens_it_for_longer_up_to_the_cap() -> None:
     for _ in range(8):
         waits.append(breaker.until - now)
         now = breaker.until
-        probing, permit = breaker.permit(POLICY, now)
-        breaker = probing.record(POLICY, permit, False, now, 0.0)
+        probing, _ = breaker.permit(POLICY, now)
+        breaker = probing.record(POLICY, probing.until, False, now, 0.0)
     assert waits == [500, 1000, 2000, 4000, 4000, 4000, 4000, 4000]
 
 
@@ -217,20 +214,20 @@ def test_what_began_before_the_opening_changes_nothing_after_it() -> None:
     probing, _ = breaker.permit(POLICY, breaker.until)
     for each in (breaker, probing):
         for ok in (True, False):
-            assert each.record(POLICY, Permit.RUN, ok, 600, 0.5) == each
+            assert each.record(POLICY, None, ok, 600, 0.5) == each
 
 
 def test_a_probe_that_ends_without_a_word_leaves_its_place_to_another() -> None:
-    probing, permit = opened().permit(POLICY, 10_000)
-    freed = probing.release(permit, 10_001)
+    probing, _ = opened().permit(POLICY, 10_000)
+    freed = probing.release(probing.until, 10_001)
     assert freed.permit(POLICY, 10_001)[1] is Permit.PROBE
     assert replace(freed, until=0, position=Position.HALF_OPEN) == replace(probing, until=0)
 
 
 def test_an_attempt_released_in_normal_times_changes_nothing() -> None:
     breaker = after(Breaker(), "x.x")
-    assert breaker.release(Permit.RUN, 5) == breaker
-    assert opened().release(Permit.RUN, 5) == opened()
+    assert breaker.release(None, 5) == breaker
+    assert opened().release(None, 5) == opened()
 
 
 @given(DICE, st.integers(1, 10**6), st.integers(0, 10**6), st.integers(0, 200))
@@ -238,7 +235,7 @@ def test_an_opening_lasts_from_half_its_ceiling_to_all_of_it(
     dice: float, base: int, extra: int, openings: int
 ) -> None:
     policy = BreakerPolicy(minimum=1, failures=1, open_base=base, open_cap=base + extra)
-    breaker = Breaker(openings=openings).record(policy, Permit.RUN, False, 0, dice)
+    breaker = Breaker(openings=openings).record(policy, None, False, 0, dice)
     ceiling = min(policy.open_cap, base * 2 ** min(openings, 60))
     assert ceiling / 2 <= breaker.until <= ceiling
 
@@ -265,3 +262,14 @@ def test_a_clock_that_steps_back_makes_no_slice_out_of_order() -> None:
 def test_a_policy_out_of_bounds_is_refused_by_name(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         BreakerPolicy(**wrong)
+
+
+def test_a_probe_that_was_given_up_decides_nothing_and_frees_no_place() -> None:
+    first, _ = opened().permit(POLICY, 10_000)
+    second, permit = first.permit(POLICY, first.until)
+    assert permit is Permit.PROBE
+    late = first.until
+    for ok in (True, False):
+        assert second.record(POLICY, late, ok, 20_000, 0.5) == second
+    assert second.release(late, 20_000) == second
+    assert second.record(POLICY, second.until, True, 20_000, 0.5) == Breaker()

@@ -256,6 +256,11 @@ MODULES = {
     "broken": "1 / 0\n",
     "typo": "def f(:\n",
     "needs": "import a_module_that_is_nowhere\n",
+    "incomplete": (
+        "from pydantic import BaseModel\nfrom ftq import Registry\nregistry = Registry()\n"
+        "class Order(BaseModel):\n    item: 'Nowhere'\n"
+        "@registry.handler('a.b')\ndef f(order: Order): ...\n"
+    ),
     "declares": (
         "from ftq import Registry\nregistry = Registry()\n@registry.handler('a.b')\ndef f(): ...\n"
     ),
@@ -290,6 +295,7 @@ def test_a_registry_is_loaded_by_its_path(package: str) -> None:
         ("broken:registry", "cannot be imported: ZeroDivisionError"),
         ("typo:registry", "cannot be imported: SyntaxError"),
         ("needs:registry", "needs 'a_module_that_is_nowhere', not found"),
+        ("incomplete:registry", r"a\.b: its payload names a type not defined"),
         ("declares:registry", r"a\.b: must take"),
     ],
 )

@@ -24,32 +24,24 @@ from ftq.outcome import (
     Returned,
     TimedOut,
 )
+from ftq.refusal import YIELD_JITTER, Drop, DropDead, Forget, Insert, Ours, Revive, Yield, refuse
 from ftq.retry import RetryPolicy
 from ftq.task import Entry, Task, failure
 from ftq.verdict import (
-    YIELD_JITTER,
     Abandon,
     Cancel,
     Cause,
     Complete,
     Counter,
     DeadLetter,
-    Drop,
-    DropDead,
-    Forget,
-    Insert,
-    Ours,
     Release,
     RetryAt,
-    Revive,
     Run,
     Settle,
     Verdict,
-    Yield,
     admit,
     judge,
     lapsed,
-    refuse,
 )
 from ftq.wire.statements import Statements
 

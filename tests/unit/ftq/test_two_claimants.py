@@ -32,26 +32,11 @@ from ftq.outcome import (
     Returned,
     TimedOut,
 )
+from ftq.refusal import Drop, DropDead, Insert, Ours, Refusal, Revive, Yield, refuse
 from ftq.retry import RetryPolicy
 from ftq.task import Entry, Task, bucket_of, failure
 from ftq.testing.dynamodb import MemoryDynamo
-from ftq.verdict import (
-    Abandon,
-    Complete,
-    Counter,
-    Drop,
-    DropDead,
-    Insert,
-    Ours,
-    Refusal,
-    Revive,
-    Settle,
-    Settlement,
-    Yield,
-    admit,
-    judge,
-    refuse,
-)
+from ftq.verdict import Abandon, Complete, Counter, Settle, Settlement, admit, judge
 from ftq.wire import create
 from ftq.wire.item import read_task
 from ftq.wire.statements import Claimant, Statement, Statements, claimed, revived
