@@ -1,0 +1,1 @@
+"""The command `ftq`: the one-machine mode, the demo, and the client of the API."""

@@ -1,0 +1,144 @@
+"""The command `ftq`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Final
+
+import click
+
+from ftq_cli.exits import CommandError, Exit
+
+# Programs are loaded by the commands that need them: `ftq get` shall not wait for all of them.
+
+DEFAULT_PORT: Final = 8700
+STOPPED: Final = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def cli() -> None:
+    """A fault-tolerant task queue on SQS and DynamoDB."""
+
+
+@cli.command()
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, show_default=True,
+    help="The API's port; 0 takes any free one.",
+)  # fmt: skip
+@click.option("--daemons", type=click.IntRange(0, 64), default=1, show_default=True)
+@click.option(
+    "--handlers", envvar="FTQ_HANDLERS", metavar="MODULE:REGISTRY",
+    help="Your handlers; the demo's if not given.",
+)  # fmt: skip
+@click.option(
+    "--state", type=click.Path(path_type=Path, file_okay=False), default=Path(".ftq"),
+    show_default=True, help="Where up.json and the tasks are kept.",
+)  # fmt: skip
+def up(port: int, daemons: int, handlers: str | None, state: Path) -> int:
+    """Run all of ftq on this machine until Ctrl-C.
+
+    Log lines go to standard output. With AWS_ENDPOINT_URL set, that AWS is used instead of the
+    embedded one.
+    """
+    from ftq_cli.local import DEMO_HANDLERS, Options
+    from ftq_cli.up import up as run_up
+
+    options = Options(
+        port=port,
+        daemons=daemons,
+        handlers=handlers or DEMO_HANDLERS,
+        aws_state=state / "aws",
+        aws_log=state / "aws.log",
+    )
+    return run(run_up(options, state), stopped=Exit.DONE)
+
+
+@cli.command()
+@click.option("--tasks", type=click.IntRange(1, 100_000), default=200, show_default=True)
+@click.option("--failure-rate", type=click.FloatRange(0, 1), default=0.3, show_default=True)
+@click.option("--daemons", type=click.IntRange(1, 64), default=1, show_default=True)
+@click.option(
+    "--state", type=click.Path(path_type=Path, file_okay=False), default=Path(".ftq"),
+    show_default=True, help="Where up.json and the log are written.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
+def demo(tasks: int, failure_rate: float, daemons: int, state: Path, as_json: bool) -> int:
+    """Run failing tasks through a whole ftq of its own, and check what became of each."""
+    from ftq_cli.demo_run import Demo
+    from ftq_cli.demo_run import demo as run_demo
+
+    return run(run_demo(Demo(tasks, failure_rate, daemons, state, as_json)))
+
+
+@cli.command()
+def daemon() -> int:
+    """Run one daemon, as `python -m ftq_daemon` does."""
+    from ftq_daemon.__main__ import main as run_daemon
+
+    return run_daemon()
+
+
+def run(work: Coroutine[None, None, int], stopped: int = STOPPED) -> int:
+    """Run to the end, or to the first SIGINT, SIGTERM or SIGHUP; a second one ends it hard.
+
+    Args:
+        work: What to run; cancelled by the first signal.
+        stopped: The exit code if it was.
+    """
+
+    async def body() -> int:
+        task = asyncio.ensure_future(work)
+
+        def on_signal(number: int) -> None:
+            # The children's leashes are cut with us.
+            if task.cancelling():
+                os._exit(128 + number)
+            task.cancel()
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, on_signal, number)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            return stopped
+
+    return asyncio.run(body())
+
+
+def _add_client_commands(add: Callable[[click.Command], None]) -> None:
+    from ftq_cli.commands import get, submit
+
+    for command in (get, submit):
+        add(command)
+
+
+_add_client_commands(cli.add_command)
+
+
+def main() -> int:
+    """Run the command.
+
+    Returns:
+        0 done, 1 the task or a check failed, 2 bad usage, 3 the service cannot be reached.
+    """
+    # Handlers are found in the directory where the command is given, as `python -m` would.
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        code: int | None = cli.main(standalone_mode=False, prog_name="ftq")
+    except click.ClickException as error:
+        error.show()
+        return error.code if isinstance(error, CommandError) else error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return STOPPED
+    return code or 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

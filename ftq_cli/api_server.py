@@ -1,0 +1,123 @@
+"""The API on this machine: the Lambda's handler behind HTTP, as API Gateway would call it.
+
+Run as ``python -m ftq_cli.api_server FD``: the listening socket is inherited, so that the port
+is known, and kept, before and between the lives of this program.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeAlias
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from api_lambda.handler import handler
+from ftq_cli.gateway import BROKEN, HttpRequest, HttpResponse, event_of, message, response_of
+
+STARTED: Final = "api.started"
+# API Gateway's own limits for HTTP APIs: payload size, and how long an integration may take.
+MOST_BYTES: Final = 10 * 1024 * 1024
+MOST_SECONDS: Final = 30.0
+# Each is a Lambda instance in effect: one request at a time.
+THREADS: Final = 16
+
+Handler: TypeAlias = Callable[[Mapping[str, object], object], object]
+
+
+class Gateway:
+    """Calls the handler in threads, for it blocks.
+
+    Args:
+        function: What Lambda would call.
+    """
+
+    def __init__(self, function: Handler) -> None:
+        """Set the threads up."""
+        self._function = function
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="api")
+
+    async def respond(self, request: web.Request) -> web.Response:
+        """Answer one request."""
+        try:
+            body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            return _sent(message(413, "Request Entity Too Large"))
+        return _sent(await self.answer(_received(request, body)))
+
+    async def answer(self, request: HttpRequest) -> HttpResponse:
+        """Call the handler with the request as an event."""
+        event = event_of(request, uuid.uuid4().hex, time.time())
+        loop = asyncio.get_running_loop()
+        call = loop.run_in_executor(self._threads, self._function, event, None)
+        try:
+            async with asyncio.timeout(MOST_SECONDS):
+                return response_of(await call)
+        except TimeoutError:
+            return message(503, "Service Unavailable")
+        except Exception:  # what a Lambda raises, its caller sees as a 500
+            return BROKEN
+
+
+def _received(request: web.Request, body: bytes) -> HttpRequest:
+    # As on the wire; only a proxy's request has a whole URL there.
+    target = request.raw_path if request.raw_path.startswith("/") else str(request.rel_url)
+    version = request.version
+    return HttpRequest(
+        method=request.method,
+        target=target,
+        headers=[(name, _legible(value)) for name, value in request.headers.items()],
+        body=body,
+        source=request.remote or "",
+        protocol=f"HTTP/{version.major}.{version.minor}",
+    )
+
+
+def _legible(value: str) -> str:
+    return value.encode("utf-8", "replace").decode("utf-8")
+
+
+def _sent(response: HttpResponse) -> web.Response:
+    headers = CIMultiDict(response.headers)
+    return web.Response(status=response.status, body=response.body, headers=headers)
+
+
+async def serve(listening: socket.socket, function: Handler) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    gateway = Gateway(function)
+    # The first request wires everything: it is ours, so that no client waits for that, and
+    # no two do it at once.
+    health = await gateway.answer(HttpRequest("GET", "/health"))
+    app = web.Application(client_max_size=MOST_BYTES)
+    app.router.add_route("*", "/{path:.*}", gateway.respond)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=5)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, listening).start()
+        started = {"event": STARTED, "level": "info", "status": health.status}
+        sys.stdout.write(json.dumps(started) + "\n")
+        sys.stdout.flush()
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+
+
+def main() -> int:
+    """Serve on the inherited socket."""
+    asyncio.run(serve(socket.socket(fileno=int(sys.argv[1])), handler))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,229 @@
+"""ftq on one machine: the embedded AWS, queue and table, the API, and daemons.
+
+Each is an async context manager, for `ftq up`, the demo and the tests alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from api_lambda.settings import ApiSettings
+from ftq.errors import CallError, RegistryError, SettingsError
+from ftq.registry import load
+from ftq.settings import read
+from ftq_cli.api_server import STARTED
+from ftq_cli.children import Child, ChildFailedError, Line, Program
+from ftq_cli.embedded import StandInFailedError, embedded_aws
+from ftq_cli.exits import CommandError, Exit
+from ftq_cli.resources import (
+    Aws,
+    Names,
+    Resources,
+    embedded_environment,
+    given_environment,
+    make,
+)
+from ftq_cli.supervisor import Slot, kept
+from ftq_daemon.settings import DaemonSettings
+
+HOST: Final = "127.0.0.1"
+DEMO_HANDLERS: Final = "ftq_cli.demo:registry"
+# A local queue is polled with short waits, so that Ctrl-C is not kept waiting.
+_DEFAULTS: Final = {"FTQ_WAIT_SECONDS": "2"}
+_FIXED: Final = {"FTQ_HEALTH_HOST": HOST, "FTQ_HEALTH_PORT": "0"}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is to run.
+
+    Attributes:
+        port: The API's port; 0 for any that is free.
+        daemons: How many daemons.
+        handlers: ``module:registry``.
+        aws_state: Where the embedded AWS keeps its state; None keeps none.
+        aws_log: Where its log goes; None drops it.
+        names: What queues and table are called.
+        environ: The environment to start from; AWS_ENDPOINT_URL in it names another AWS.
+    """
+
+    port: int = 0
+    daemons: int = 1
+    handlers: str = DEMO_HANDLERS
+    aws_state: Path | None = None
+    aws_log: Path | None = None
+    names: Names = field(default_factory=Names)
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+
+@dataclass(slots=True)
+class Local:
+    """What runs.
+
+    Attributes:
+        api_url: The API.
+        environ: The environment of its programs: whoever has it can start another daemon.
+        made: Queues and table.
+        aws: For further calls.
+        daemons: Those that are ready, by number.
+        deaths: How many daemons died.
+        on_change: Called when the daemons have changed.
+    """
+
+    api_url: str
+    environ: Mapping[str, str]
+    made: Resources
+    aws: Aws
+    daemons: dict[int, Child] = field(default_factory=dict)
+    deaths: int = 0
+    on_change: Callable[[], None] = lambda: None
+
+    @property
+    def aws_endpoint_url(self) -> str:
+        """Where its AWS answers."""
+        return self.environ["AWS_ENDPOINT_URL"]
+
+    def changed(self, number: int, child: Child | None) -> None:
+        """Note that a daemon is ready, or died."""
+        if child is None:
+            self.daemons.pop(number, None)
+            self.deaths += 1
+        else:
+            self.daemons[number] = child
+        self.on_change()
+
+
+@asynccontextmanager
+async def local(options: Options, relay: Line, say: Line) -> AsyncIterator[Local]:
+    """Run all of ftq for as long as the context lasts.
+
+    Args:
+        options: What is to run.
+        relay: Takes the log lines of all programs.
+        say: Takes what happens, for people.
+
+    Raises:
+        CommandError: It could not be started.
+    """
+    check(options)
+    with _listening(options.port) as listening:
+        async with AsyncExitStack() as stack:
+            environ = await _aws_environment(options, stack)
+            aws = await asyncio.to_thread(Aws, environ)
+            try:
+                made = await make(aws, options.names)
+            except (CallError, TimeoutError) as error:
+                where = environ["AWS_ENDPOINT_URL"]
+                raise CommandError(f"{where}: {error}", Exit.UNREACHABLE) from error
+            environ |= _settings(options, made)
+            url = f"http://{HOST}:{listening.getsockname()[1]}"
+            it = Local(url, environ, made, aws)
+            try:
+                async with (
+                    kept([Slot(_api(environ, listening))], relay, say) as api_ready,
+                    kept(_daemons(it, options.daemons), relay, say) as daemons_ready,
+                ):
+                    await api_ready()
+                    await daemons_ready()
+                    yield it
+            except ChildFailedError as error:
+                usage = error.code == Exit.USAGE
+                text = error.said if usage else str(error)
+                raise CommandError(text, Exit.USAGE if usage else Exit.FAILED) from error
+
+
+def check(options: Options) -> None:
+    """Refuse settings and handlers that cannot work, before anything is started.
+
+    Raises:
+        CommandError: One line for each problem.
+    """
+    queue = "http://queue.invalid"
+    environ = {
+        **options.environ,
+        **_settings(options, Resources(queue, queue, options.names.table)),
+    }
+    problems: dict[str, str] = {}
+    for model in (DaemonSettings, ApiSettings):
+        try:
+            read(model, environ)
+        except SettingsError as error:
+            for line in error.problems:
+                problems.setdefault(line.partition(":")[0], line)  # once for each key and value
+    if not problems:
+        try:
+            load(options.handlers)
+        except RegistryError as error:
+            problems[options.handlers] = str(error)
+    if problems:
+        raise CommandError("\n".join(problems.values()), Exit.USAGE)
+
+
+def daemon(environ: Mapping[str, str], name: str = "daemon") -> Program:
+    """A daemon as a program."""
+    return Program(name, "ftq_daemon", environ, "daemon.started")
+
+
+def health_url(child: Child) -> str:
+    """Where a daemon answers."""
+    return str(child.started.get("health_url", ""))
+
+
+def _settings(options: Options, made: Resources) -> dict[str, str]:
+    given = {key: options.environ[key] for key in _DEFAULTS if options.environ.get(key)}
+    return {
+        **_DEFAULTS,
+        **given,
+        **_FIXED,
+        "FTQ_QUEUE_URL": made.queue_url,
+        "FTQ_DLQ_URL": made.dlq_url,
+        "FTQ_TABLE": made.table,
+        "FTQ_HANDLERS": options.handlers,
+    }
+
+
+def _listening(port: int) -> socket.socket:
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((HOST, port))
+        listening.listen(256)
+    except OSError as error:
+        listening.close()
+        reason = error.strerror or str(error)
+        text = f"--port {port}: cannot listen on {HOST}:{port}: {reason}; 0 takes any free port"
+        raise CommandError(text, Exit.USAGE) from error
+    return listening
+
+
+async def _aws_environment(options: Options, stack: AsyncExitStack) -> dict[str, str]:
+    given = options.environ.get("AWS_ENDPOINT_URL")
+    if given:
+        return given_environment(options.environ)
+    try:
+        embedded = embedded_aws(options.aws_state, options.aws_log)
+        endpoint = await stack.enter_async_context(embedded)
+    except StandInFailedError as error:
+        raise CommandError(str(error), Exit.FAILED) from error
+    return embedded_environment(options.environ, endpoint)
+
+
+def _api(environ: Mapping[str, str], listening: socket.socket) -> Program:
+    inherited = listening.fileno()
+    arguments = (str(inherited),)
+    return Program("the API", "ftq_cli.api_server", environ, STARTED, arguments, (inherited,))
+
+
+def _daemons(it: Local, count: int) -> list[Slot]:
+    return [
+        Slot(daemon(it.environ, f"daemon {number}"), partial(it.changed, number))
+        for number in range(1, count + 1)
+    ]

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.stage import await_that, document, ftq, marked, up
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks into /proc"),
+]
+
+NOWHERE = "http://127.0.0.1:1"
+
+
+def fetch(url: str) -> int:
+    with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310  # our own
+        return int(response.status)
+
+
+def test_up_says_where_everything_is_and_ends_in_order_on_ctrl_c(tmp_path: Path) -> None:
+    with up(tmp_path, "--daemons", "2") as running:
+        said = running.said
+        names = "api_url console_url aws_endpoint_url queue_url dlq_url table daemons"
+        assert list(said) == names.split()
+        assert said["console_url"] is None
+        assert fetch(f"{running.api}/health") == 200
+        daemons = said["daemons"]
+        assert isinstance(daemons, list)
+        assert len(daemons) == len(set(running.pids)) == 2
+        for each in daemons:
+            assert isinstance(each, dict)
+            assert fetch(f"{each['health_url']}/readyz") == 200
+        code, output, errors = running.end(signal.SIGINT)
+        assert (code, errors.splitlines()[-1]) == (0, "ftq is going down ...")
+        assert not marked(running.mark)
+    assert not (tmp_path / ".ftq" / "up.json").exists()
+    events = [json.loads(line)["event"] for line in output.splitlines()]
+    assert events.count("daemon.started") == events.count("daemon.stopped") == 2
+
+
+def test_tasks_are_submitted_shown_and_kept_from_one_up_to_the_next(tmp_path: Path) -> None:
+    with up(tmp_path) as running:
+        # Without --api, the ftq of this directory is asked.
+        done = ftq("submit", "demo.echo", '{"n": 1}', "--wait", "--json", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        task = document(done.stdout)
+        assert (task["state"], task["result"]) == ("succeeded", {"n": 1})
+
+        failed = ftq("submit", "demo.fail", '{"message": "no"}', "--wait", cwd=tmp_path)
+        assert failed.returncode == 1
+        assert "PermanentDemoError" in failed.stdout
+
+        keyed = [
+            ftq("submit", "demo.echo", "{}", "--key", "k", "--delay", "600", "--json",
+                cwd=tmp_path, FTQ_API_URL=running.api)
+            for _ in range(2)
+        ]  # fmt: skip
+        first, second = (document(each.stdout)["id"] for each in keyed)
+        assert first == second
+        queue_url = running.said["queue_url"]
+        assert running.end(signal.SIGTERM)[0] == 0
+    with up(tmp_path) as running:
+        got = ftq("get", str(first), "--json", "--api", running.api, cwd=tmp_path)
+        assert document(got.stdout)["state"] == "queued"
+        assert running.said["queue_url"] == queue_url, "that is where records say they belong"
+
+
+def test_a_daemon_that_dies_is_replaced(tmp_path: Path) -> None:
+    with up(tmp_path) as running:
+        [before] = running.pids
+        task = ftq("submit", "demo.crash", "{}", "--json", cwd=tmp_path)
+        assert task.returncode == 0, task.stderr
+        await_that(lambda: running.pids not in ([before], []))
+        _, output, errors = running.end(signal.SIGINT)
+    assert f"daemon 1 (pid {before}) ended with SIGKILL" in errors
+    assert output.count('"daemon.started"') == 2
+
+
+def test_nothing_outlives_an_up_that_is_killed(tmp_path: Path) -> None:
+    with up(tmp_path) as running:
+        lines = marked(running.mark)
+        assert len(lines) == 4, "the command, the embedded AWS, the API, a daemon"
+        running.process.kill()
+        running.process.communicate()
+        await_that(lambda: not marked(running.mark), within=20)
+    # What it left in its directory does not stand in the way of the next one.
+    with up(tmp_path) as another:
+        assert fetch(f"{another.api}/health") == 200
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        refused = ftq("up", "--port", port, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"--port {port}: cannot listen on 127.0.0.1:{port}")
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The directory of a project with handlers of its own, for which an `ftq up` runs."""
+    project = tmp_path_factory.mktemp("shop")
+    (project / "shop.py").write_text(
+        "from ftq import Registry\n"
+        "registry = Registry()\n"
+        "@registry.handler('shop.greet')\n"
+        "def greet(name: str) -> str:\n"
+        "    return f'hello {name}'\n"
+    )
+    with up(project, "--handlers", "shop:registry"):
+        yield project
+
+
+def test_handlers_are_found_in_the_directory_of_the_command(shop: Path) -> None:
+    done = ftq("submit", "shop.greet", '"you"', "--wait", "--json", cwd=shop)
+    assert document(done.stdout)["result"] == "hello you"
+
+
+def test_a_type_without_a_handler_is_refused(shop: Path) -> None:
+    refused = ftq("submit", "demo.echo", "{}", cwd=shop)
+    assert refused.returncode == 2
+    assert "no handler is registered" in refused.stderr
+
+
+def test_a_task_that_is_not_there_exits_with_1(shop: Path) -> None:
+    missing = ftq("get", "nothing", cwd=shop)
+    assert (missing.returncode, missing.stdout) == (1, "")
+    assert missing.stderr.startswith("404 ")
+
+
+def test_a_directory_has_one_up_at_a_time(shop: Path) -> None:
+    second = ftq("up", "--port", "0", cwd=shop)
+    assert second.returncode == 2
+    assert second.stderr.startswith("--state .ftq: an ftq runs with it already")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["submit", "demo.echo", "{"], "is not JSON"),
+        (["submit", "demo.echo"], "Missing argument 'JSON'"),
+        (["submit", "demo.echo", "{}", "--delay", "-1"], "--delay"),
+        (["get"], "Missing argument 'ID'"),
+        (["get", "a", "--api", "ftp://there"], "is not an HTTP URL"),
+        (["demo", "--tasks", "0"], "--tasks"),
+        (["up", "--daemons", "-1"], "--daemons"),
+        (["fly"], "No such command 'fly'"),
+    ],
+)
+def test_bad_usage_exits_with_2(arguments: list[str], says: str, tmp_path: Path) -> None:
+    done = ftq(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["get", "a"], ["submit", "demo.echo", "{}"]])
+def test_an_api_that_is_not_there_exits_with_3(arguments: list[str], tmp_path: Path) -> None:
+    done = ftq(*arguments, cwd=tmp_path, FTQ_API_URL=NOWHERE)
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"{NOWHERE}: cannot be reached")
+
+
+def test_an_aws_that_is_not_there_exits_with_3(tmp_path: Path) -> None:
+    done = ftq("up", "--port", "0", cwd=tmp_path, AWS_ENDPOINT_URL=NOWHERE)
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"{NOWHERE}: ")
+
+
+def test_the_command_is_also_a_module() -> None:
+    assert ftq("--help", cwd=Path(sys.prefix)).returncode == 0
