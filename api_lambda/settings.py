@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from pydantic import Field
 
-from pydantic import BeforeValidator, Field
-
-from ftq.settings import HandlersPath, QueueUrl, Settings, TableName
-
-
-def _upper(value: object) -> object:
-    return value.upper() if isinstance(value, str) else value
-
-
-Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)]
+from ftq.settings import HandlersPath, LogLevel, QueueUrl, Settings, TableName
 
 
 class ApiSettings(Settings):
@@ -34,4 +25,4 @@ class ApiSettings(Settings):
     retention_days: int = Field(30, ge=1, le=3650)
     sweep_grace_seconds: int = Field(900, ge=1, le=86_400)
     handlers: HandlersPath | None = None
-    log_level: Level = "INFO"
+    log_level: LogLevel = "INFO"

@@ -51,9 +51,11 @@ class BreakerPolicy:
     """
 
     window: int = 30_000
-    minimum: int = 10
-    failures: int = 5
-    rate: float = 0.5
+    # A dependency that is down fails nearly all; one that is flaky fails many, and backoff is
+    # the answer to that: the rate keeps the two apart.
+    minimum: int = 20
+    failures: int = 10
+    rate: float = 0.7
     open_base: int = 5_000
     open_cap: int = 120_000
     probe: int = 60_000

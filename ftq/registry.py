@@ -39,7 +39,7 @@ class Handler:
         run_in: ``loop`` for async functions, ``thread`` for the others.
         retry: Its retry policy.
         timeout: Seconds after which an attempt is cancelled.
-        breaker: The name of the breaker that its attempts count for.
+        breaker: The name of the breaker that its attempts count for; '' for none.
         permanent: Exceptions that no further attempt can help.
     """
 
@@ -67,7 +67,7 @@ class Registry:
         *,
         retry: RetryPolicy | None = None,
         timeout: float = DEFAULT_TIMEOUT,
-        breaker: str | None = None,
+        breaker: str | Literal[False] | None = None,
         permanent: Errors = (),
         run_in: RunIn | None = None,
     ) -> Callable[[Callable[P, R]], Callable[P, R]]:
@@ -81,8 +81,8 @@ class Registry:
             type_: The task type.
             retry: When it is tried again; three attempts if None.
             timeout: Seconds after which an attempt is cancelled and counts as failed.
-            breaker: Name of the circuit breaker; the type itself if None. Handlers that lean
-                on one dependency share a name.
+            breaker: Name of the circuit breaker; the type itself if None, no breaker if False.
+                Handlers that lean on one dependency share a name.
             permanent: Exceptions after which the task is dead-lettered at once.
             run_in: ``thread`` for sync functions, ``loop`` for async ones; None picks.
 
@@ -122,7 +122,7 @@ def _declare(
     function: Function,
     retry: RetryPolicy | None,
     timeout: float,
-    breaker: str | None,
+    breaker: str | Literal[False] | None,
     permanent: Errors,
     run_in: RunIn | None,
 ) -> Handler:
@@ -147,7 +147,7 @@ def _declare(
         run_in=native,
         retry=retry or RetryPolicy(),
         timeout=timeout,
-        breaker=breaker or type_,
+        breaker=type_ if breaker is None else breaker or "",
         permanent=permanent,
     )
 

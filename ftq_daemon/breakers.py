@@ -37,7 +37,8 @@ class Breakers:
         self._policy = policy
         self._world = world
         self._events = events
-        self._all = {handler.breaker: Breaker() for handler in registry}
+        self._all = {handler.breaker: Breaker() for handler in registry if handler.breaker}
+        self._some_free = any(not handler.breaker for handler in registry)
 
     @property
     def positions(self) -> Mapping[str, Position]:
@@ -46,12 +47,16 @@ class Breakers:
 
     def enter(self, handler: Handler) -> Pass:
         """Ask to start an attempt of this handler."""
+        if not handler.breaker:
+            return Pass(self, handler, Permit.RUN, None)
         breaker, permit = self._all[handler.breaker].permit(self._policy, self._world.now())
         self._all[handler.breaker] = breaker
         return Pass(self, handler, permit, breaker.until if permit is Permit.PROBE else None)
 
     def is_open(self, handler: Handler) -> bool:
         """Whether nothing of this handler would start now."""
+        if not handler.breaker:
+            return False
         breaker = self._all[handler.breaker]
         return breaker.position is not Position.CLOSED and self._world.now() < breaker.until
 
@@ -73,6 +78,8 @@ class Breakers:
             Whether the dependency is to blame rather than the task: the breaker is not closed,
             and what ended is of the kind that keeps it so.
         """
+        if not handler.breaker:
+            return False
         before, now = self._all[handler.breaker], self._world.now()
         failed = counts_as_failure(outcome)
         if failed or isinstance(outcome, Returned):
@@ -89,18 +96,17 @@ class Breakers:
 
         A daemon without handlers never pauses: it has messages to yield.
         """
-        if not self._all:
+        if not self.only_probes:
             return 0.0
         now = self._world.now()
-        untils = [0 if b.position is Position.CLOSED else b.until for b in self._all.values()]
-        return max(0, min(untils) - now) / 1000
+        return max(0, min(breaker.until for breaker in self._all.values()) - now) / 1000
 
     @property
     def only_probes(self) -> bool:
         """Whether the next that starts can only be a probe."""
-        return bool(self._all) and all(
-            breaker.position is not Position.CLOSED for breaker in self._all.values()
-        )
+        if self._some_free or not self._all:
+            return False
+        return all(breaker.position is not Position.CLOSED for breaker in self._all.values())
 
     def _tell(self, name: str, before: Breaker, after: Breaker) -> None:
         if after.openings > before.openings:

@@ -23,6 +23,8 @@ MOST_POLLERS: Final = 8
 JOINED_WAIT_SECONDS: Final = 1
 # With fewer slots free than one receive can fill, wait this long for some more.
 GATHER_SECONDS: Final = 0.005
+# While every breaker is open, see this often whether one has closed.
+LOOK_SECONDS: Final = 1.0
 
 
 class Slots:
@@ -141,8 +143,9 @@ class Intake:
             if joined:
                 await self._busy.wait()
             if pause := self._breakers.pause():
-                # Nothing could start: the queue is not even asked until a probe is due.
-                await self._stopped_within(pause)
+                # Nothing could start: the queue is not even asked until a probe is due, or until
+                # the one under way is through.
+                await self._stopped_within(min(pause, LOOK_SECONDS))
                 continue
             if joined and self._breakers.only_probes:
                 self._busy.clear()

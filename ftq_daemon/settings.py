@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 from pydantic import Field, model_validator
 
 from ftq.limits import SQS_VISIBILITY_SECONDS, SQS_WAIT_SECONDS
-from ftq.settings import HandlersPath, QueueUrl, Settings, TableName
+from ftq.settings import HandlersPath, LogLevel, QueueUrl, Settings, TableName
 
 # What stopping takes beside the drain budget: handlers that are slow to end after they were
 # cancelled, and the flush of the last writes.
@@ -31,7 +31,7 @@ class DaemonSettings(Settings):
     stop_timeout_seconds: Annotated[int, Field(ge=2, le=7200)] = 120
     health_host: str = "0.0.0.0"  # noqa: S104  # a container is probed from outside it
     health_port: Annotated[int, Field(ge=0, le=65535)] = 8081
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: LogLevel = "INFO"
     retention_days: Annotated[int, Field(ge=1, le=3650)] = 30
     sweep_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
     sweep_grace_seconds: Annotated[int, Field(ge=1, le=86_400)] = 900

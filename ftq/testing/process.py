@@ -22,6 +22,7 @@ from contextvars import Context, ContextVar, copy_context
 from functools import partial
 from typing import Final, TypeVar, TypeVarTuple
 
+from ftq.errors import CallError
 from ftq.ports import Call, Port, Reply
 from ftq.testing.clock import VirtualLoop
 
@@ -109,8 +110,8 @@ class Process:
         self._shut = True
 
     def kill_after(self, steps: int) -> None:
-        """Kill it once so many further steps of it have run."""
-        self._fuse = self.steps + steps
+        """Kill it once so many further steps of it have run; a negative number takes that back."""
+        self._fuse = self.steps + steps if steps >= 0 else -1
 
     def bury(self) -> None:
         """Let a killed process's tasks be cancelled, so that they leave nothing behind.
@@ -118,6 +119,7 @@ class Process:
         Its requests go nowhere any more. For the end of a test.
         """
         self.killed = self._buried = True
+        self._fuse = -1
         self._open()
 
     def _open(self) -> None:
@@ -209,7 +211,13 @@ class RemotePort:
         if self._process.buried:
             await loop.create_future()  # nobody is there any more
         request = loop.create_task(self._carried(call), context=self._outside)
-        return await asyncio.shield(request)
+        answer = await asyncio.shield(request)
+        if isinstance(answer, CallError):
+            raise answer
+        return answer
 
-    async def _carried(self, call: Call) -> Reply:
-        return await self._port.call(call)
+    async def _carried(self, call: Call) -> Reply | CallError:
+        try:
+            return await self._port.call(call)
+        except CallError as error:
+            return error  # a value: nobody may be left to take an exception

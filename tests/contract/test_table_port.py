@@ -12,6 +12,7 @@ import pytest
 from ftq.errors import CallRefused
 from ftq.lifecycle import FINAL, State
 from ftq.ports import Call
+from ftq.refusal import Ours, refuse
 from ftq.task import Entry, Task, bucket_of, failure
 from ftq.verdict import (
     Cancel,
@@ -19,11 +20,9 @@ from ftq.verdict import (
     Complete,
     Counter,
     DeadLetter,
-    Ours,
     Release,
     RetryAt,
     Settlement,
-    refuse,
 )
 from ftq.wire import table
 from ftq.wire.item import read_task, text

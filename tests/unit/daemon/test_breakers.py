@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Literal
 
 from ftq import Registry, Reject, Retry
 from ftq.lifecycle import State
@@ -24,11 +25,13 @@ class Dependency:
             raise ConnectionError("the dependency is down")
 
 
-def leaning(dependency: Dependency, *types: str) -> Registry:
+def leaning(
+    dependency: Dependency, *types: str, breaker: str | Literal[False] = "smtp"
+) -> Registry:
     registry = Registry()
     for each in types:
 
-        @registry.handler(each, breaker="smtp")
+        @registry.handler(each, breaker=breaker)
         async def leans(_: Number) -> None:
             dependency.ask()
 
@@ -43,8 +46,8 @@ def test_an_outage_of_ten_minutes_costs_only_what_opened_the_breaker_and_the_pro
         worker = await bench.start(leaning(dependency, "mail"))
         await asyncio.sleep(600)
         openings = worker.names().count("breaker.opened")
-        # Ten calls open it; each further opening is a probe that failed.
-        spent = 10 + openings - 1
+        # Twenty calls open it; each further opening is a probe that failed.
+        spent = 20 + openings - 1
         tasks = [await bench.task(task.id) for task in submitted]
         assert sum(task.attempts for task in tasks) <= spent
         assert dependency.asked <= spent + 64  # those under way as it opened were given back
@@ -87,7 +90,7 @@ def test_types_that_share_a_breaker_wait_together_and_others_go_on() -> None:
         async def other(_: Number) -> None:
             return None
 
-        for n in range(10):
+        for n in range(20):
             await bench.submit("mail", {"n": n})
         worker = await bench.start(registry)
         await worker.tells("breaker.opened")
@@ -131,12 +134,43 @@ def test_a_probe_never_spends_a_tasks_last_attempt() -> None:
     async def story(bench: Bench) -> None:
         dependency = Dependency()
         dependency.up = False
-        submitted = [await bench.submit("mail", {"n": n}) for n in range(10)]
+        submitted = [await bench.submit("mail", {"n": n}) for n in range(25)]
         worker = await bench.start(leaning(dependency, "mail"))
         await asyncio.sleep(4 * 3600)
         tasks = [await bench.task(task.id) for task in submitted]
         assert {task.attempts for task in tasks} <= {1, 2}
         assert worker.names().count("breaker.opened") > 40
         assert "task.dead" not in worker.names()
+
+    play(story)
+
+
+def test_a_handler_without_a_breaker_spends_its_attempts_however_many_fail() -> None:
+    async def story(bench: Bench) -> None:
+        dependency = Dependency()
+        dependency.up = False
+        submitted = [await bench.submit("mail", {"n": n}) for n in range(100)]
+        worker = await bench.start(leaning(dependency, "mail", breaker=False))
+        tasks = await bench.ended(*(task.id for task in submitted))
+        assert {(task.state, task.attempts) for task in tasks} == {(State.DEAD, 3)}
+        assert "breaker.opened" not in worker.names()
+
+    play(story)
+
+
+def test_work_goes_on_within_seconds_of_the_probe_that_succeeds() -> None:
+    async def story(bench: Bench) -> None:
+        dependency = Dependency()
+        dependency.up = False
+        for n in range(30):
+            await bench.submit("mail", {"n": n})
+        worker = await bench.start(leaning(dependency, "mail"))
+        await worker.tells("breaker.opened", 3)
+        dependency.up = True
+        await worker.tells("breaker.closed")
+        closed = asyncio.get_running_loop().time()
+        fresh = await bench.submit("mail", {})
+        await bench.ended(fresh.id)
+        assert asyncio.get_running_loop().time() - closed < 5
 
     play(story)

@@ -41,7 +41,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ("FTQ_QUEUE_URL", "tasks", "URL"),
         ("FTQ_TABLE", "a", "pattern"),
         ("FTQ_HANDLERS", "shop.tasks", "pattern"),
-        ("FTQ_LOG_LEVEL", "LOUD", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
+        ("FTQ_LOG_LEVEL", "loud", "'DEBUG', 'INFO', 'WARNING', 'ERROR' or 'CRITICAL'"),
     ],
 )
 def test_a_bad_setting_is_one_line_with_key_value_and_limit(
