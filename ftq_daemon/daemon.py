@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ftq_daemon.attempt import Attempts
 from ftq_daemon.beat import Beat
-from ftq_daemon.events import Draining, Events, Stopped
+from ftq_daemon.events import Draining, Events, Failed, Stopped
 from ftq_daemon.intake import Intake
 from ftq_daemon.queue import Queue
 from ftq_daemon.settings import FLUSH_SECONDS, GRACE_SECONDS
@@ -84,11 +84,18 @@ class Daemon:
         if self.intake.attempts:
             await asyncio.wait(self.intake.attempts, timeout=GRACE_SECONDS + FLUSH_SECONDS / 2)
         left = len(self.intake.attempts)
-        async with asyncio.timeout(FLUSH_SECONDS / 2):
-            await self.store.close()
-            await self.queue.close()
+        await self._flush()
         self.events.emit(Stopped(left))
         return left
+
+    async def _flush(self) -> None:
+        """Finish what is being written, within limits: what AWS does not answer comes back."""
+        try:
+            async with asyncio.timeout(FLUSH_SECONDS / 2):
+                await self.store.close()
+                await self.queue.close()
+        except TimeoutError:
+            self.events.emit(Failed("flush", "some writes were still unanswered at the end"))
 
 
 async def _set(event: asyncio.Event) -> None:

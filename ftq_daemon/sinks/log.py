@@ -36,6 +36,9 @@ _LEVELS: Final[Mapping[type[Event], int]] = {
 }
 
 
+_LIFE: Final = (facts.Started, facts.Draining, facts.Stopped)
+
+
 def configure(level: str) -> None:
     """Send all logging of this process to stdout as JSON lines."""
     shared: list[Processor] = [
@@ -73,13 +76,19 @@ class LogSink:
     def __init__(self, daemon: str) -> None:
         """Name the daemon in every line."""
         self._log = structlog.get_logger("ftq").bind(daemon=daemon)
+        # The life of the process is told whatever the level: supervisors wait for these lines.
+        life = logging.getLogger("ftq.life")
+        life.setLevel(logging.INFO)
+        told = structlog.make_filtering_bound_logger(logging.INFO)
+        self._life = structlog.wrap_logger(life, wrapper_class=told).bind(daemon=daemon)
 
     def __call__(self, event: Event) -> None:
         """Log an event."""
         level = _LEVELS.get(type(event), logging.INFO)
         if isinstance(event, facts.Called) and event.outcome != "ok":
             level = logging.WARNING
-        self._log.log(level, event.name, **_flat(event))
+        log = self._life if isinstance(event, _LIFE) else self._log
+        log.log(level, event.name, **_flat(event))
 
 
 def _flat(event: Event) -> dict[str, object]:

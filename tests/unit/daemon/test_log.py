@@ -81,6 +81,19 @@ def test_the_level_is_honoured_and_chatty_libraries_are_not_heard(
     assert lines(capsys) == []
 
 
+def test_the_life_of_the_process_is_told_whatever_the_level(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure("CRITICAL")
+    sink = LogSink("d1")
+    sink(facts.Started("d1", "http://127.0.0.1:1", handlers=1, concurrency=64))
+    sink(facts.Claimed(TASK, 0.1))
+    sink(facts.Draining(0))
+    sink(facts.Stopped(0))
+    told = [(line["event"], line["level"]) for line in lines(capsys)]
+    assert told == [(f"daemon.{each}", "info") for each in ("started", "draining", "stopped")]
+
+
 def test_a_sink_that_fails_does_not_stop_the_others() -> None:
     heard: list[facts.Event] = []
 
