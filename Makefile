@@ -31,7 +31,7 @@ demo: .venv/.local ## Run 200 failing tasks through a whole ftq on this machine
 
 .PHONY: test
 test: .venv/.dev localstack ## Run all tests on every backend that this machine can run
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 .PHONY: check
 check: lint types imports ## Format, lint, types, import rules, and the tests with no backend left out
