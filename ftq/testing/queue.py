@@ -18,9 +18,12 @@ PURGE_SECONDS: Final = 60
 """A queue can be purged once in this time (PurgeQueue reference)."""
 
 
-Happening: TypeAlias = Literal["sent", "received", "hidden", "deleted", "purged", "moved"]
+Happening: TypeAlias = Literal["sent", "received", "hidden", "deleted", "missed", "purged", "moved"]
 QueueWatcher: TypeAlias = Callable[[Happening, Copy], None]
-"""Told of each thing that happened to a message, with the message after it."""
+"""Told of each thing that happened to a message, with the message after it.
+
+``missed``: it was to be deleted by a receipt handle that a later receive had superseded.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +169,8 @@ class MemoryQueue:
             del self._copies[message_id]
             self._flying.discard(message_id)
             self._tell("deleted", copy)
+        elif copy is not None:
+            self._tell("missed", copy)
         return bool(dot) and serial.isdecimal() and int(serial) <= self._serial
 
     def change_visibility(self, handle: str, seconds: int) -> Fault | None:
