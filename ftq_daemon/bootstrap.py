@@ -80,7 +80,17 @@ def build(
     )
     beat = Beat(store, queue, world, events)
     runner = Runner(grace=GRACE_SECONDS)
-    work = Work(registry, store, runner, beat, world, events, visibility, settings.crash_limit)
+    work = Work(
+        registry,
+        store,
+        runner,
+        beat,
+        world,
+        events,
+        visibility=visibility,
+        retention=retention,
+        crash_limit=settings.crash_limit,
+    )
     claims = Claims(store, world, name, settings.queue_url, visibility, grace, retention)
     settler = Settler(store, queue, world, events, name, grace, retention)
     breakers = Breakers(registry, BreakerPolicy(), world, events)

@@ -67,6 +67,7 @@ class Work:
         world: Clock and dice.
         events: Where facts are told.
         visibility: The visibility timeout in milliseconds.
+        retention: Milliseconds that a final record is kept.
         crash_limit: Lapsed claims at which a task is quarantined.
         running: The runs under way, in the order in which they began: whoever stops the daemon
             tells them.
@@ -79,6 +80,7 @@ class Work:
     world: World
     events: Events
     visibility: int
+    retention: int
     crash_limit: int
     running: dict[Attempt, None] = field(default_factory=dict)
     _suspect: bool = False
@@ -183,8 +185,17 @@ class Work:
         # The table is the truth: a message's payload counts if it is the one submitted.
         if sent is not None and fingerprint(task.type, sent) == task.fingerprint:
             return sent
-        beside = await self.store.get_beside(payload_key(task.id, task.fingerprint))
-        return beside.payload if beside else None
+        key = payload_key(task.id, task.fingerprint)
+        beside = await self.store.get_beside(key)
+        if beside is None:
+            return None
+        now = self.world.now()
+        if beside.expires_at * 1000 < now + self.retention:
+            # Read late: it must outlive whatever this task may still go through (R11).
+            expires_at = (now + 2 * self.retention) // 1000
+            renewal = self.store.statements.renew_beside(key, beside.expires_at, expires_at)
+            await self.store.write(renewal, in_seconds(self.visibility / 3000))
+        return beside.payload
 
     async def _run(self, holding: Holding, handler: Handler, payload: str) -> Outcome:
         task = holding.task

@@ -188,6 +188,22 @@ def test_a_large_payload_is_swept_without_being_carried() -> None:
     play(story)
 
 
+def test_a_large_payload_that_is_read_late_is_kept_for_longer() -> None:
+    async def story(bench: Bench) -> None:
+        planned = bench.plan("echo", {"n": 1, "padding": "x" * 5000})
+        assert planned.beside is not None
+        soon = bench.now() // 1000 + 10 * 86_400
+        await bench.aws.call(table.put_beside(TABLE, planned.beside, planned.payload, soon))
+        await bench.aws.call(table.put(TABLE, planned.task))
+        await bench.start(echoing())
+        await bench.ended(planned.task.id)
+        beside = table.read_beside(await bench.aws.call(table.get(TABLE, planned.beside)))
+        assert beside is not None
+        assert beside.expires_at >= bench.now() // 1000 + 59 * 86_400
+
+    play(story)
+
+
 def test_a_large_payload_that_is_gone_ends_the_task_as_payload_lost() -> None:
     async def story(bench: Bench) -> None:
         planned = bench.plan("echo", {"n": 1, "padding": "x" * 5000})
