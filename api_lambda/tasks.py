@@ -50,6 +50,7 @@ def view(task: Task, payload: Json) -> dict[str, Json]:
         "payload": payload,
         "result": _read(task.result),
         "progress": _read(task.progress),
+        "cause": task.cause or None,
         "last_error": error_json(task.last_error) if task.last_error else None,
         "history": [_entry(entry) for entry in task.history],
         "created_at": moment(task.created_at),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from ftq.lifecycle import FINAL, State
-from ftq.task import Task
+from ftq.task import Failure, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,17 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class DropDead:
-    """Dead: copy the message to the DLQ with the record's `claim_no`, delete it (R12)."""
+    """Dead: copy the message to the DLQ with the record's `claim_no`, delete it (R12).
+
+    Attributes:
+        claim_no: The claim that the task died with.
+        cause: Why, as the record has it.
+        failure: The error that it died of.
+    """
 
     claim_no: int
     cause: str
+    failure: Failure | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +103,7 @@ def refuse(
     if record.state is State.DEAD:
         if carried == record.claim_no:
             return Revive(record.claim_no)
-        cause = record.last_error.kind if record.last_error else ""
-        return DropDead(record.claim_no, cause)
+        return DropDead(record.claim_no, record.cause, record.last_error)
     if record.state in FINAL:
         return Drop()
     until = record.free_at + round(dice * YIELD_JITTER)

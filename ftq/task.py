@@ -122,6 +122,7 @@ class Task:
     payload: str | None = None
     result: str = ""
     progress: str = ""
+    cause: str = ""
     last_error: Failure | None = None
     history: tuple[Entry, ...] = ()
 

@@ -47,9 +47,13 @@ def main() -> int:
     """
     try:
         settings = read(DaemonSettings, os.environ)
-        registry = load(settings.handlers)
-    except (SettingsError, RegistryError) as error:
+    except SettingsError as error:
         sys.stderr.write(f"{error}\n")
+        return BAD_USAGE
+    try:
+        registry = load(settings.handlers)
+    except RegistryError as error:
+        sys.stderr.write(f"FTQ_HANDLERS={settings.handlers!r}: {error}\n")
         return BAD_USAGE
     configure(settings.log_level)
     try:

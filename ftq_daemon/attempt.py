@@ -15,7 +15,7 @@ from ftq.outcome import Interrupted
 from ftq.refusal import Drop, DropDead, Forget, Insert, Ours, Refusal, Revive, Yield
 from ftq.registry import Registry
 from ftq.verdict import Cause, judge
-from ftq.wire.queue import cause_of
+from ftq.wire.queue import cause_line, cause_of
 from ftq_daemon import events as facts
 from ftq_daemon.breakers import Breakers, Pass
 from ftq_daemon.claims import Claim, Claims, NotATask
@@ -144,9 +144,9 @@ class Attempts:
             case Drop():
                 self._tell(envelope, "drop")
                 await self.queue.delete(received)
-            case DropDead(died_at, cause):
+            case DropDead(died_at, cause, failed):
                 self._tell(envelope, "drop")
-                await self.queue.dead_letter(received, cause_of(cause), died_at)
+                await self.queue.dead_letter(received, cause_line(cause, failed), died_at)
             case Forget(expired=True):
                 self._tell(envelope, Cause.RECORD_EXPIRED)
                 await self.queue.dead_letter(received, Cause.RECORD_EXPIRED, claim_no)

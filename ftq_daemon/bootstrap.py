@@ -14,7 +14,7 @@ from ftq.breaker import BreakerPolicy
 from ftq.errors import SettingsError
 from ftq.ports import Call
 from ftq.registry import Registry
-from ftq.text import NotJson, parse
+from ftq.text import Json, NotJson, parse
 from ftq.wire import queue as wire
 from ftq_daemon.attempt import Attempts
 from ftq_daemon.aws.clients import Ports, connect, region_of
@@ -113,7 +113,8 @@ async def check_queues(settings: DaemonSettings, ports: Ports) -> int:
         The queue's `maxReceiveCount`; 0 if SQS itself dead-letters nothing.
 
     Raises:
-        SettingsError: Records would be forgotten while messages of theirs may still come (R1).
+        SettingsError: Records would be forgotten while messages of theirs may still come (R1),
+            or SQS itself dead-letters to another queue.
         CallError: A queue does not answer.
     """
     queue = wire.read_attributes(await ports.queue.call(_attributes(settings.queue_url)))
@@ -125,20 +126,28 @@ async def check_queues(settings: DaemonSettings, ports: Ports) -> int:
             f"queue and dead-letter queue together, which is {kept / 86_400:g} days"
         )
         raise SettingsError([problem])
-    return _max_receives(queue.get("RedrivePolicy", ""))
+    policy = _policy(queue.get("RedrivePolicy", ""))
+    target = policy.get("deadLetterTargetArn", "")
+    if target and target != dlq.get("QueueArn"):
+        problem = (
+            f"FTQ_DLQ_URL={settings.dlq_url!r}: the queue's own dead letters go to {target}, "
+            f"not to this queue"
+        )
+        raise SettingsError([problem])
+    count = policy.get("maxReceiveCount", 0)
+    return int(count) if isinstance(count, int | str) else 0
 
 
 def _attributes(url: str) -> Call:
     return wire.depth(url)
 
 
-def _max_receives(policy: str) -> int:
+def _policy(text: str) -> dict[str, Json]:
     try:
-        value = parse(policy) if policy else {}
+        value = parse(text) if text else {}
     except NotJson:
-        return 0
-    count = value.get("maxReceiveCount", 0) if isinstance(value, dict) else 0
-    return int(count) if isinstance(count, int | str) else 0
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 @asynccontextmanager
@@ -146,9 +155,8 @@ async def running(settings: DaemonSettings, registry: Registry) -> AsyncIterator
     """A daemon over real AWS, ready to run, with its sinks and its HTTP.
 
     Raises:
-        SettingsError: The settings do not fit the queues.
+        SettingsError: The settings do not fit the queues, or the health port cannot be had.
         CallError: Queue or table does not answer.
-        OSError: The health port cannot be had.
     """
     name, events = daemon_name(), Events()
 
@@ -164,7 +172,7 @@ async def running(settings: DaemonSettings, registry: Registry) -> AsyncIterator
         await daemon.store.probe()
         metrics = Metrics(
             registry,
-            inflight=lambda: daemon.intake.slots.taken,
+            inflight=lambda: len(daemon.intake.attempts),
             breakers=lambda: daemon.attempts.breakers.positions,
         )
         background = [Watchdog(events).run]

@@ -80,7 +80,8 @@ class Daemon:
         await asyncio.wait({polls, *self.intake.attempts}, timeout=self.drain_seconds)
         # Out of time: handlers are cancelled, and their claims given back.
         self.work.interrupt()
-        await asyncio.wait({polls})
+        left_to_receive = max(0.0, self.intake.longest_receive - self.drain_seconds)
+        await asyncio.wait({polls}, timeout=left_to_receive)
         if self.intake.attempts:
             await asyncio.wait(self.intake.attempts, timeout=GRACE_SECONDS + FLUSH_SECONDS / 2)
         left = len(self.intake.attempts)

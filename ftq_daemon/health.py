@@ -10,6 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
+from ftq.errors import SettingsError
 from ftq_daemon.daemon import Daemon
 
 # A poll that is this much overdue means that polling is stuck, not merely slow.
@@ -21,7 +22,7 @@ LEFT_BEHIND_LIMIT: Final = 32
 def alive(daemon: Daemon) -> str:
     """Why the process should be replaced; '' if it should not."""
     if not daemon.draining and daemon.intake.stalled_for > STALLED_SECONDS:
-        return f"no poll has come back for {daemon.intake.stalled_for:.0f} s"
+        return f"a receive is overdue by {daemon.intake.stalled_for:.0f} s"
     left = len(daemon.work.runner.left_behind)
     if left > LEFT_BEHIND_LIMIT:
         return f"{left} handlers did not end when they were told to"
@@ -34,6 +35,8 @@ def ready(daemon: Daemon) -> str:
         return "draining"
     if not daemon.store.answered:
         return "the table does not answer"
+    if not daemon.intake.answered:
+        return "the queue does not answer"
     return ""
 
 
@@ -62,7 +65,7 @@ async def serve(
         The base URL, as reached from this machine.
 
     Raises:
-        OSError: The port cannot be had.
+        SettingsError: The port cannot be had.
     """
 
     async def exposition(_: web.Request) -> web.Response:
@@ -77,7 +80,13 @@ async def serve(
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port)
-        await site.start()
+        try:
+            await site.start()
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise SettingsError(
+                [f"FTQ_HEALTH_PORT={port} on FTQ_HEALTH_HOST={host!r}: cannot listen: {why}"]
+            ) from error
         address, bound = runner.addresses[0][:2]
         reached = "127.0.0.1" if ip_address(address).is_unspecified else address
         yield f"http://{reached}:{bound}"

@@ -17,6 +17,7 @@ from ftq_daemon.breakers import Breakers
 from ftq_daemon.clock import Backoff, World
 from ftq_daemon.events import Events, Failed
 from ftq_daemon.queue import Queue, Received
+from ftq_daemon.settings import RECEIVE_SECONDS
 
 MOST_POLLERS: Final = 8
 # A joined poller asks for a backlog that is there: it need not wait long for one to appear.
@@ -85,6 +86,11 @@ class Intake:
         wait_seconds: How long a poll waits for a first message.
         world: For the dice.
         events: Where faults are told.
+
+    Attributes:
+        slots: What may be in hand.
+        attempts: The messages in hand.
+        answered: Whether the last receive was answered; readiness looks at it.
     """
 
     def __init__(
@@ -100,7 +106,8 @@ class Intake:
         """Set up; `run` does the work."""
         self.slots = Slots(concurrency)
         self.attempts: set[asyncio.Task[None]] = set()
-        self.polled_at = asyncio.get_running_loop().time()
+        self.answered = True
+        self._receiving: dict[object, float] = {}
         self._queue = queue
         self._handle = handle
         self._breakers = breakers
@@ -113,14 +120,18 @@ class Intake:
 
     @property
     def stalled_for(self) -> float:
-        """Seconds since a poll last came back, less what a long poll takes anyway.
+        """Seconds that the oldest receive under way is overdue, beyond the long poll itself.
 
-        A daemon whose slots are all taken has nothing to poll for, and is not stalled.
+        A daemon that has nothing to ask for, its slots all taken, is not stalled.
         """
-        if self.slots.free == 0:
-            return 0.0
-        since = asyncio.get_running_loop().time() - self.polled_at
-        return max(0.0, since - self._wait_seconds)
+        now = asyncio.get_running_loop().time()
+        began = min(self._receiving.values(), default=now)
+        return max(0.0, now - began - self._wait_seconds)
+
+    @property
+    def longest_receive(self) -> float:
+        """Seconds after which a receive under way has come back or failed."""
+        return self._wait_seconds + RECEIVE_SECONDS
 
     def stop(self) -> None:
         """Start no further receive; those under way are awaited by `run`."""
@@ -137,7 +148,6 @@ class Intake:
                 group.create_task(self._poll(wait, joined=True))
 
     async def _poll(self, wait_seconds: int, *, joined: bool) -> None:
-        loop = asyncio.get_running_loop()
         backoff = Backoff(self._world, float("inf"))
         while not self._stop.is_set():
             if joined:
@@ -154,21 +164,32 @@ class Intake:
             if slots == 0:
                 return  # closed
             try:
-                received = await self._queue.receive(slots, wait_seconds)
+                received = await self._receive(slots, wait_seconds)
             except CallError as error:
                 self.slots.give(slots)
                 self._events.emit(Failed("receive", str(error)))
                 await backoff.pause()
                 continue
-            self.polled_at = loop.time()
             backoff = Backoff(self._world, float("inf"))
             self._note(len(received), slots)
             self.slots.give(slots - len(received))
             for each in received:
                 self._start(each)
 
+    async def _receive(self, slots: int, wait_seconds: int) -> list[Received]:
+        poller = asyncio.current_task()
+        self._receiving[poller] = asyncio.get_running_loop().time()
+        try:
+            received = await self._queue.receive(slots, wait_seconds)
+        except CallError:
+            self.answered = False
+            raise
+        finally:
+            del self._receiving[poller]
+        self.answered = True
+        return received
+
     async def _stopped_within(self, seconds: float) -> None:
-        self.polled_at = asyncio.get_running_loop().time() + seconds
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), seconds)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -11,6 +11,8 @@ from ftq.settings import HandlersPath, LogLevel, QueueUrl, Settings, TableName
 
 # What stopping takes beside the drain budget: handlers that are slow to end after they were
 # cancelled, and the flush of the last writes.
+# What a receive may take beyond its long poll, before it is given up.
+RECEIVE_SECONDS: Final = 10
 GRACE_SECONDS: Final = 5
 FLUSH_SECONDS: Final = 10
 
@@ -36,16 +38,30 @@ class DaemonSettings(Settings):
     sweep_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
     sweep_grace_seconds: Annotated[int, Field(ge=1, le=86_400)] = 900
     crash_limit: Annotated[int, Field(ge=2, le=100)] = 3
+    # Known to the contract, not to this version: refused rather than ignored.
+    tracing: Literal["off"] = "off"
+    processes: Annotated[int, Field(ge=1, le=1)] = 1
+
+    @model_validator(mode="after")
+    def _queues_differ(self) -> DaemonSettings:
+        if self.queue_url == self.dlq_url:
+            # Each dead letter would be taken for an operator's redrive, and run again.
+            raise ValueError(
+                f"FTQ_DLQ_URL={self.dlq_url!r}: must be another queue than FTQ_QUEUE_URL"
+            )
+        return self
 
     @model_validator(mode="after")
     def _phases_fit(self) -> DaemonSettings:
         # The receive under way is awaited beside the drain, whichever takes longer.
-        needed = max(self.drain_seconds, self.wait_seconds) + GRACE_SECONDS + FLUSH_SECONDS
+        receive = self.wait_seconds + RECEIVE_SECONDS
+        needed = max(self.drain_seconds, receive) + GRACE_SECONDS + FLUSH_SECONDS
         if needed > self.stop_timeout_seconds:
             raise ValueError(
                 f"FTQ_STOP_TIMEOUT_SECONDS={self.stop_timeout_seconds}: stopping may take "
                 f"{needed} s (the longer of FTQ_DRAIN_SECONDS={self.drain_seconds} and "
-                f"FTQ_WAIT_SECONDS={self.wait_seconds}, + {GRACE_SECONDS} + {FLUSH_SECONDS}); "
+                f"FTQ_WAIT_SECONDS={self.wait_seconds} + {RECEIVE_SECONDS}, "
+                f"then {GRACE_SECONDS} + {FLUSH_SECONDS}); "
                 f"it must be at least that"
             )
         return self

@@ -8,7 +8,7 @@ from typing import assert_never
 from ftq.lifecycle import State, follow
 from ftq.task import Entry
 from ftq.verdict import Abandon, Cancel, Complete, DeadLetter, Release, RetryAt, Settlement, Verdict
-from ftq.wire.queue import cause_of
+from ftq.wire.queue import cause_line
 from ftq.wire.table import Refused, Written
 from ftq_daemon import events as facts
 from ftq_daemon.clock import World
@@ -90,8 +90,8 @@ class Settler:
                 until = self.world.now() + ran.wait if ran.wait else 0
                 await self.queue.hide(received, until)
             case DeadLetter(cause, _, failed):
-                text = cause_of(cause, failed.class_name, failed.message)
-                await self.queue.dead_letter(received, text, ran.task.claim_no)
+                line = cause_line(cause, failed)
+                await self.queue.dead_letter(received, line, ran.task.claim_no)
             case _:
                 assert_never(verdict)
 

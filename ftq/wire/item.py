@@ -73,6 +73,7 @@ def to_item(task: Task) -> Item:
         "due_at": number(task.due_at),
         "result": text(task.result),
         "progress": text(task.progress),
+        "cause": text(task.cause),
         "history": text(history_text(task.history)),
         "last_error": text(dump(error_json(task.last_error)) if task.last_error else ""),
     }
@@ -133,6 +134,7 @@ def _read(item: Mapping[str, Mapping[str, str]]) -> Task:
         payload=item["payload"]["S"] if "payload" in item else None,
         result=s("result"),
         progress=s("progress"),
+        cause=s("cause"),
         last_error=read_failure(s("last_error")),
         history=_read_history(s("history")),
     )

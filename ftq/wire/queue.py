@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 
 from ftq.limits import SQS_ATTRIBUTES, SQS_BATCH_BYTES
 from ftq.ports import Call, Reply, Request
+from ftq.task import Failure
 from ftq.text import size
 from ftq.wire.entries import EntryFault as EntryFault
 from ftq.wire.entries import read_batch as read_batch
@@ -105,6 +106,13 @@ def cause_of(cause: str, class_name: str = "", message: str = "") -> str:
     parts = [" ".join(part.split()) for part in (cause, class_name, message)]
     line = " · ".join(part for part in parts if part)
     return _ILLEGAL.sub("?", line)[:256] or "unknown"
+
+
+def cause_line(cause: str, failed: Failure | None) -> str:
+    """The cause of a task's death as a dead-letter copy carries it, whoever makes the copy."""
+    if failed is None:
+        return cause_of(cause)
+    return cause_of(cause, failed.class_name, failed.message)
 
 
 def copy_of(message: Message, marks: Mapping[str, Attribute], delay_seconds: int = 0) -> Outgoing:

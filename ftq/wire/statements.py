@@ -70,6 +70,7 @@ def revived(dead: Task, who: Claimant, grace: int) -> Task:
         attempts=0,
         releases=0,
         sweeps=0,
+        cause="",
         sent_at=who.now,
         due_at=who.now + grace,
         expires_at=0,
@@ -173,8 +174,9 @@ class Statements:
                 sets["free_at"] = number(at)
                 sets["due_at"] = number(at + grace)
                 sets["last_error"] = text(dump(error_json(failed)))
-            case DeadLetter(_, counter, failed):
+            case DeadLetter(cause, counter, failed):
                 add = (counter,)
+                sets["cause"] = text(cause)
                 sets["last_error"] = text(dump(error_json(failed)))
             case Release(counter):
                 add = (counter,)
@@ -269,6 +271,7 @@ def _new_life(task_id: str, died_at: int, now: int, grace: int) -> dict[str, Val
         "releases": number(0),
         "past": number(died_at),
         "sweeps": number(0),
+        "cause": text(""),
         "bucket": text(bucket_of(task_id, State.QUEUED)),
         "sent_at": number(now),
         "due_at": number(now + grace),

@@ -13,11 +13,10 @@ from aiobotocore.session import get_session
 
 from ftq.ports import Port
 from ftq_daemon.aws.port import AioPort, Watch
+from ftq_daemon.settings import RECEIVE_SECONDS
 
 CONNECT_SECONDS: Final = 3
 READ_SECONDS: Final = 10
-# Beyond the long poll itself: what the network and the service may take.
-POLL_SLACK_SECONDS: Final = 10
 # The first try and two more, with the SDK's own backoff and retry quota ("standard" mode of the
 # AWS SDKs and Tools reference); the daemon's own patience begins where this ends.
 TRIES: Final = 3
@@ -62,12 +61,12 @@ async def connect(
     """
     session = get_session()
 
-    def config(read: float, connections: int) -> AioConfig:
+    def config(read: float, connections: int, tries: int = TRIES) -> AioConfig:
         return AioConfig(
             region_name=region,
             connect_timeout=CONNECT_SECONDS,
             read_timeout=read,
-            retries={"mode": "standard", "total_max_attempts": TRIES},
+            retries={"mode": "standard", "total_max_attempts": tries},
             max_pool_connections=connections,
             tcp_keepalive=True,
             # Requests are built by ftq.wire, and tested against the services' models: checking
@@ -75,7 +74,8 @@ async def connect(
             parameter_validation=False,
         )
 
-    polling = config(wait_seconds + POLL_SLACK_SECONDS, pollers)
+    # One try: the poller asks again by itself, and a stop waits for no more than one.
+    polling = config(wait_seconds + RECEIVE_SECONDS - CONNECT_SECONDS, pollers, tries=1)
     # Four batchers for the queue, one for the table, each with a few calls in flight.
     async with (
         session.create_client("sqs", config=polling) as receiver,

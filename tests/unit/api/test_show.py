@@ -17,7 +17,7 @@ from tests.unit.api.door import GRACE, NOW, RETENTION, TABLE, Door
 KEYS = {
     "id", "type", "state", "attempts", "crashes", "releases", "claim_no", "payload", "result",
     "progress", "last_error", "history", "created_at", "updated_at", "finished_at", "free_at",
-    "tenant", "correlation_id",
+    "tenant", "correlation_id", "cause",
 }  # fmt: skip
 AT = "2027-01-15T08:00:00.000Z"
 

@@ -212,6 +212,39 @@ def test_a_claim_that_is_granted_after_the_drain_is_released_and_not_run() -> No
     play(story)
 
 
+def test_a_stop_keeps_its_budget_though_aws_never_answers() -> None:
+    registry = Registry()
+
+    @registry.handler("slow", timeout=3600)
+    async def slow(_: Number) -> None:
+        await asyncio.sleep(3000)
+
+    class Dead:
+        """Answers for a while, and then never again."""
+
+        def __init__(self, bench: Bench) -> None:
+            self.bench, self.gone = bench, False
+
+        async def call(self, call: Call) -> Reply:
+            if self.gone:
+                await asyncio.sleep(1e6)
+            return await self.bench.aws.call(call)
+
+    async def story(bench: Bench) -> None:
+        await bench.submit("slow", {})
+        port = Dead(bench)
+        worker = await bench.start(registry, port=port)
+        await worker.tells("task.claimed")
+        port.gone = True
+        await asyncio.sleep(2)
+        began = asyncio.get_running_loop().time()
+        assert await worker.drain() == 1
+        # The longer of drain and receive, then grace and flush: FTQ_STOP_TIMEOUT_SECONDS' sum.
+        assert asyncio.get_running_loop().time() - began <= max(30, 20 + 10) + 5 + 10
+
+    play(story)
+
+
 def test_a_handler_that_ignores_its_cancellation_is_left_behind() -> None:
     registry = Registry()
 
@@ -318,7 +351,7 @@ def test_a_stale_copy_of_a_dead_task_goes_to_the_dlq_and_not_back_to_work() -> N
 
     @registry.handler("dead", retry=RetryPolicy(attempts=1))
     async def dead(_: Number) -> None:
-        raise ValueError
+        raise ValueError("no luck")
 
     async def story(bench: Bench) -> None:
         planned = bench.plan("dead", {})
@@ -328,7 +361,12 @@ def test_a_stale_copy_of_a_dead_task_goes_to_the_dlq_and_not_back_to_work() -> N
         body = planned.body.replace(planned.task.id, submitted.id)
         await bench.send(body, queue.mark(queue.STORED, "1"))
         await bench.emptied()
-        assert [copy.claim_no for copy in await bench.dead_letters()] == [1, 1]
+        first, second = await bench.dead_letters()
+        assert (first.claim_no, second.claim_no) == (1, 1)
+        # Whoever makes a copy, it says the same of the death.
+        cause = first.attributes[queue.CAUSE]["StringValue"]
+        assert cause == "attempts_spent · ValueError · no luck"
+        assert second.attributes[queue.CAUSE]["StringValue"] == cause
         assert (await bench.task(submitted.id)).claim_no == 1
 
     play(story)

@@ -9,12 +9,18 @@ import aiohttp
 import pytest
 
 from ftq import Registry
-from ftq.errors import CallError
+from ftq.errors import CallError, SettingsError
+from ftq.ports import Call
 from ftq.testing import Fault, FaultyPort
 from ftq_daemon.health import LEFT_BEHIND_LIMIT, alive, ready, serve
 from ftq_daemon.sinks.metrics import Metrics
 from tests.unit.daemon.bench import Bench, Worker
-from tests.unit.daemon.test_daemon import echoing, play
+from tests.unit.daemon.test_daemon import Number, echoing, play
+
+
+def hanging(call: Call) -> Fault | None:
+    """Receives never come back."""
+    return Fault(before=1e6) if call.operation == "ReceiveMessage" else None
 
 
 @pytest.fixture
@@ -33,7 +39,7 @@ async def test_the_three_routes_answer_over_http(bench: Bench) -> None:
     worker = await bench.start(registry)
     metrics = Metrics(
         registry,
-        lambda: worker.daemon.intake.slots.taken,
+        lambda: len(worker.daemon.intake.attempts),
         lambda: worker.daemon.attempts.breakers.positions,
     )
     worker.daemon.events.sinks = [*worker.daemon.events.sinks, metrics]
@@ -48,7 +54,7 @@ async def test_the_three_routes_answer_over_http(bench: Bench) -> None:
     assert 'ftq_task_seconds_count{type="echo"} 1.0' in text
     assert "ftq_queue_wait_seconds_count 1.0" in text
     assert "ftq_claims_lost_total 0.0" in text
-    assert "ftq_inflight " in text
+    assert "ftq_inflight 0.0" in text
     assert 'ftq_breaker_state{breaker="echo"} 0.0' in text
 
 
@@ -86,9 +92,88 @@ def test_a_daemon_whose_polls_never_come_back_is_not_alive() -> None:
         await asyncio.sleep(75)
         assert alive(worker.daemon) == ""
         await asyncio.sleep(10)
-        assert alive(worker.daemon) == "no poll has come back for 65 s"
+        assert alive(worker.daemon) == "a receive is overdue by 65 s"
 
     play(story)
+
+
+def test_a_daemon_with_few_slots_whose_receive_hangs_is_not_alive_either() -> None:
+    async def story(bench: Bench) -> None:
+        stuck = FaultyPort(bench.aws, hanging)
+        worker = await bench.start(echoing(), port=stuck, concurrency=10)
+        await asyncio.sleep(85)
+        assert alive(worker.daemon) == "a receive is overdue by 65 s"
+
+    play(story)
+
+
+def test_a_daemon_whose_slots_were_all_taken_for_long_is_alive() -> None:
+    registry = Registry()
+
+    @registry.handler("long", timeout=600)
+    async def long(_: Number) -> None:
+        await asyncio.sleep(200)
+
+    async def story(bench: Bench) -> None:
+        for _ in range(15):
+            await bench.submit("long", {})
+        worker = await bench.start(registry, concurrency=15)
+        await worker.tells("task.claimed", 15)
+        for _ in range(300):
+            await asyncio.sleep(1)
+            assert alive(worker.daemon) == ""
+
+    play(story)
+
+
+def test_a_daemon_whose_queue_does_not_answer_is_not_ready_but_alive() -> None:
+    down = True
+
+    async def story(bench: Bench) -> None:
+        faulty = FaultyPort(
+            bench.aws,
+            lambda call: (
+                Fault(error="unavailable") if down and call.operation == "ReceiveMessage" else None
+            ),
+        )
+        worker = await bench.start(echoing(), port=faulty)
+        await asyncio.sleep(600)
+        assert ready(worker.daemon) == "the queue does not answer"
+        assert alive(worker.daemon) == ""
+        nonlocal down
+        down = False
+        await asyncio.sleep(30)
+        assert ready(worker.daemon) == ""
+
+    play(story)
+
+
+def test_the_messages_in_hand_are_counted_and_not_the_slots_that_wait_for_some() -> None:
+    registry = Registry()
+
+    @registry.handler("long", timeout=600)
+    async def long(_: Number) -> None:
+        await asyncio.sleep(200)
+
+    async def story(bench: Bench) -> None:
+        worker = await bench.start(registry)
+        await asyncio.sleep(1)
+        assert len(worker.daemon.intake.attempts) == 0
+        for _ in range(3):
+            await bench.submit("long", {})
+        await worker.tells("task.claimed", 3)
+        assert len(worker.daemon.intake.attempts) == 3
+
+    play(story)
+
+
+async def test_a_port_that_is_taken_is_a_bad_setting(bench: Bench) -> None:
+    worker = await bench.start(echoing())
+    async with serve(worker.daemon, "127.0.0.1", 0, bytes) as url:
+        port = int(url.rpartition(":")[2])
+        with pytest.raises(SettingsError, match=f"FTQ_HEALTH_PORT={port} on FTQ_HEALTH_HOST="):
+            async with serve(worker.daemon, "127.0.0.1", port, bytes):
+                pass
 
 
 def test_a_daemon_whose_table_does_not_answer_is_not_ready_until_it_does() -> None:

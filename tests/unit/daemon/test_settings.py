@@ -72,6 +72,30 @@ def test_a_stop_that_cannot_fit_the_stop_timeout_is_refused() -> None:
         read(DaemonSettings, {**GOOD, "FTQ_STOP_TIMEOUT_SECONDS": "60", "FTQ_DRAIN_SECONDS": "60"})
 
 
+def test_a_receive_counts_in_the_stop_budget() -> None:
+    with pytest.raises(SettingsError, match="FTQ_STOP_TIMEOUT_SECONDS=17: stopping may take 27 s"):
+        read(
+            DaemonSettings,
+            {
+                **GOOD,
+                "FTQ_STOP_TIMEOUT_SECONDS": "17",
+                "FTQ_DRAIN_SECONDS": "2",
+                "FTQ_WAIT_SECONDS": "2",
+            },
+        )
+
+
+def test_a_queue_is_not_its_own_dead_letter_queue() -> None:
+    with pytest.raises(SettingsError, match=r"FTQ_DLQ_URL=.*must be another queue"):
+        read(DaemonSettings, {**GOOD, "FTQ_DLQ_URL": GOOD["FTQ_QUEUE_URL"]})
+
+
+@pytest.mark.parametrize(("key", "value"), [("FTQ_TRACING", "banana"), ("FTQ_PROCESSES", "-4")])
+def test_what_this_version_cannot_do_is_refused(key: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{key}='{value}': "):
+        read(DaemonSettings, {**GOOD, key: value})
+
+
 def test_the_region_is_the_one_set_or_the_queues() -> None:
     assert region_of(GOOD["FTQ_QUEUE_URL"], None) == "eu-west-1"
     assert region_of(GOOD["FTQ_QUEUE_URL"], "ap-south-1") == "ap-south-1"

@@ -292,11 +292,13 @@ def test_every_record_that_stands_in_the_way_has_its_answer(
         claim_no=3,
         claim_token=token,
         free_at=0 if state in FINAL else NOW + 10_000,
+        cause="rejected",
         last_error=failure("rejected", "Reject", "no"),
     )
     expected: object
     if state is State.DEAD:
-        expected = Revive(3) if carried == 3 else DropDead(3, "rejected")
+        died = DropDead(3, "rejected", record.last_error)
+        expected = Revive(3) if carried == 3 else died
     elif state in FINAL:
         expected = Drop()
     elif state is State.RUNNING and token == "mine":
@@ -346,7 +348,7 @@ def test_yields_are_spread_over_their_jitter() -> None:
 
 
 def test_a_dead_record_without_an_error_is_dropped_with_its_number_all_the_same() -> None:
-    assert answer(replace(TASK, state=State.DEAD)) == DropDead(3, "")
+    assert answer(replace(TASK, state=State.DEAD)) == DropDead(3, "", None)
 
 
 def test_every_verdict_names_a_move_of_the_table() -> None:
