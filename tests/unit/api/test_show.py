@@ -42,6 +42,7 @@ def test_a_queued_task(door: Door) -> None:
         "payload": {"x": [1]},
         "result": None,
         "progress": None,
+        "cause": None,
         "last_error": None,
         "history": [],
         "created_at": AT,
