@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
-from ftq.task import Failure
+from ftq.task import RELEASED, Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Invalid:
 class Interrupted:
     """Stopped through no fault of the task: the daemon stops, or its breaker opened."""
 
-    word: ClassVar[str] = "released"
+    word: ClassVar[str] = RELEASED
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,9 +143,21 @@ class Task:
         return self.attempts + 1
 
 
+RELEASED: Final = "released"
+
+
 def remember(history: tuple[Entry, ...], entry: Entry) -> tuple[Entry, ...]:
-    """The history with one more entry, the oldest dropped past ``HISTORY_ENTRIES``."""
-    return (*history, entry)[-HISTORY_ENTRIES:]
+    """The history with one more entry, one dropped past ``HISTORY_ENTRIES``.
+
+    The oldest release goes first: crashes and failures are the evidence, and a task may be given
+    back many times between two of them.
+    """
+    longer = (*history, entry)
+    if len(longer) <= HISTORY_ENTRIES:
+        return longer
+    released = (n for n, each in enumerate(longer) if each.outcome == RELEASED)
+    gone = next(released, 0)
+    return longer[:gone] + longer[gone + 1 :]
 
 
 def shard_of(task_id: str) -> int:

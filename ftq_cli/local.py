@@ -20,17 +20,12 @@ from ftq.errors import CallError, RegistryError, SettingsError
 from ftq.registry import load
 from ftq.settings import read
 from ftq_cli.api_server import STARTED
-from ftq_cli.children import Child, ChildFailedError, Line, Program
+from ftq_cli.children import Child, ChildFailedError, Program
 from ftq_cli.embedded import StandInFailedError, embedded_aws
+from ftq_cli.environment import ENDPOINT, described, embedded, given, names_aws
 from ftq_cli.exits import CommandError, Exit
-from ftq_cli.resources import (
-    Aws,
-    Names,
-    Resources,
-    embedded_environment,
-    given_environment,
-    make,
-)
+from ftq_cli.relay import Line
+from ftq_cli.resources import Aws, Names, Resources, resources
 from ftq_cli.supervisor import Slot, kept
 from ftq_daemon.settings import DaemonSettings
 
@@ -52,6 +47,8 @@ class Options:
         aws_state: Where the embedded AWS keeps its state; None keeps none.
         aws_log: Where its log goes; None drops it.
         names: What queues and table are called.
+        temporary: Whether they are removed at the end.
+        real: Whether to use the AWS that the SDK's settings lead to, a real account included.
         environ: The environment to start from; AWS_ENDPOINT_URL in it names another AWS.
     """
 
@@ -61,6 +58,8 @@ class Options:
     aws_state: Path | None = None
     aws_log: Path | None = None
     names: Names = field(default_factory=Names)
+    temporary: bool = False
+    real: bool = False
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
 
@@ -73,6 +72,7 @@ class Local:
         environ: The environment of its programs: whoever has it can start another daemon.
         made: Queues and table.
         aws: For further calls.
+        aws_ended: Done, with what happened, if the embedded AWS ends by itself.
         daemons: Those that are ready, by number.
         deaths: How many daemons died.
         on_change: Called when the daemons have changed.
@@ -82,14 +82,15 @@ class Local:
     environ: Mapping[str, str]
     made: Resources
     aws: Aws
+    aws_ended: asyncio.Future[str]
     daemons: dict[int, Child] = field(default_factory=dict)
     deaths: int = 0
     on_change: Callable[[], None] = lambda: None
 
     @property
-    def aws_endpoint_url(self) -> str:
-        """Where its AWS answers."""
-        return self.environ["AWS_ENDPOINT_URL"]
+    def aws_endpoint_url(self) -> str | None:
+        """Where its AWS answers; None if there is no one endpoint for all of it."""
+        return self.environ.get(ENDPOINT)
 
     def changed(self, number: int, child: Child | None) -> None:
         """Note that a daemon is ready, or died."""
@@ -116,16 +117,18 @@ async def local(options: Options, relay: Line, say: Line) -> AsyncIterator[Local
     check(options)
     with _listening(options.port) as listening:
         async with AsyncExitStack() as stack:
-            environ = await _aws_environment(options, stack)
+            ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+            environ = await _aws_environment(options, stack, say, ended.set_result)
             aws = await asyncio.to_thread(Aws, environ)
             try:
-                made = await make(aws, options.names)
+                made = await stack.enter_async_context(
+                    resources(aws, options.names, options.temporary)
+                )
             except (CallError, TimeoutError) as error:
-                where = environ["AWS_ENDPOINT_URL"]
-                raise CommandError(f"{where}: {error}", Exit.UNREACHABLE) from error
+                raise CommandError(f"{described(environ)}: {error}", Exit.UNREACHABLE) from error
             environ |= _settings(options, made)
             url = f"http://{HOST}:{listening.getsockname()[1]}"
-            it = Local(url, environ, made, aws)
+            it = Local(url, environ, made, aws, ended)
             try:
                 async with (
                     kept([Slot(_api(environ, listening))], relay, say) as api_ready,
@@ -149,7 +152,7 @@ def check(options: Options) -> None:
     queue = "http://queue.invalid"
     environ = {
         **options.environ,
-        **_settings(options, Resources(queue, queue, options.names.table)),
+        **_settings(options, Resources(queue, f"{queue}/dlq", options.names.table)),
     }
     problems: dict[str, str] = {}
     for model in (DaemonSettings, ApiSettings):
@@ -204,16 +207,24 @@ def _listening(port: int) -> socket.socket:
     return listening
 
 
-async def _aws_environment(options: Options, stack: AsyncExitStack) -> dict[str, str]:
-    given = options.environ.get("AWS_ENDPOINT_URL")
-    if given:
-        return given_environment(options.environ)
+async def _aws_environment(
+    options: Options, stack: AsyncExitStack, say: Line, died: Callable[[str], None]
+) -> dict[str, str]:
+    if options.real or names_aws(options.environ):
+        environ = await asyncio.to_thread(given, options.environ)
+        names = options.names
+        say(
+            f"In {described(environ)}: the queues {names.queue} and {names.dlq} and the table "
+            f"{names.table} are created unless they are there, and "
+            + ("removed at the end." if options.temporary else "stay there after the end.")
+        )
+        return environ
     try:
-        embedded = embedded_aws(options.aws_state, options.aws_log)
-        endpoint = await stack.enter_async_context(embedded)
+        aws = embedded_aws(options.aws_state, options.aws_log, died)
+        endpoint = await stack.enter_async_context(aws)
     except StandInFailedError as error:
         raise CommandError(str(error), Exit.FAILED) from error
-    return embedded_environment(options.environ, endpoint)
+    return embedded(options.environ, endpoint)
 
 
 def _api(environ: Mapping[str, str], listening: socket.socket) -> Program:

@@ -154,6 +154,7 @@ class MemoryQueue:
         # It keeps its id and the moment it was sent ("Using dead-letter queues").
         del self._copies[copy.message_id]
         target._place(replace(copy, source_arn=self.arn, handle=""))
+        self._tell("moved", copy)
 
     # --- messages in flight -------------------------------------------------------------------
 

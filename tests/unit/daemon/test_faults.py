@@ -6,14 +6,14 @@ import asyncio
 
 import pytest
 
-from ftq import Context, Registry, RetryPolicy
+from ftq import Context, Registry, Retry, RetryPolicy
 from ftq.codec import encode
 from ftq.lifecycle import State
 from ftq.ports import Call, Reply
 from ftq.testing import Fault, FaultyPort, script
 from ftq.wire import queue, table
 from ftq.wire.statements import Statements
-from tests.unit.daemon.bench import TABLE, Bench
+from tests.unit.daemon.bench import TABLE, Bench, Worker
 from tests.unit.daemon.test_daemon import Number, echoing, play
 
 LOST, THROTTLED = Fault(error="lost"), Fault(error="throttled")
@@ -439,6 +439,61 @@ def test_a_queue_over_its_limit_of_hidden_messages_gets_them_delayed_instead() -
         assert bench.aws.calls["SendMessageBatch"] == 1
         await asyncio.sleep(5)
         assert await bench.backlog() == 0
+
+    play(story)
+
+
+def test_a_retry_beyond_what_sqs_can_hide_comes_when_it_was_asked_for() -> None:
+    registry = Registry()
+    runs: list[int] = []
+
+    @registry.handler("later")
+    async def later(_: Number, context: Context) -> None:
+        runs.append(context.claim_no)
+        if context.claim_no == 1:
+            raise Retry(after=20 * 3600)
+
+    async def story(bench: Bench) -> None:
+        submitted = await bench.submit("later", {})
+        began = bench.now()
+        await bench.start(registry)
+        (task,) = await bench.ended(submitted.id)
+        assert (task.state, task.attempts, task.claim_no, runs) == (State.SUCCEEDED, 1, 2, [1, 2])
+        assert 20 * 3600 <= (task.due_at - began) / 1000 <= 20 * 3600 + 10
+
+    play(story)
+
+
+def test_a_killer_among_many_is_quarantined_alone_and_the_others_all_finish() -> None:
+    async def story(bench: Bench) -> None:
+        registry = Registry()
+        workers: list[Worker] = []
+
+        @registry.handler("killer")
+        async def killer(_: Number) -> None:
+            workers[-1].kill()
+            await asyncio.sleep(0)
+
+        @registry.handler("innocent")
+        async def innocent(_: Number) -> None:
+            await asyncio.sleep(2)
+
+        async def supervise() -> None:
+            while True:
+                workers.append(await bench.start(registry))
+                await asyncio.wait({workers[-1].run})
+
+        poison = await bench.submit("killer", {})
+        others = [await bench.submit("innocent", {}) for _ in range(63)]
+        supervisor = asyncio.create_task(supervise())
+        tasks = await bench.ended(poison.id, *(task.id for task in others))
+        supervisor.cancel()
+        dead, innocents = tasks[0], tasks[1:]
+        assert dead.last_error is not None
+        assert (dead.state, dead.last_error.kind, dead.crashes) == (State.DEAD, "crash_loop", 3)
+        assert {(task.state, task.attempts) for task in innocents} == {(State.SUCCEEDED, 0)}
+        # They were taken along, more than once, and none of them to the limit.
+        assert max(task.crashes for task in innocents) == 2
 
     play(story)
 

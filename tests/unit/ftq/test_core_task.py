@@ -218,3 +218,14 @@ def test_a_fingerprint_is_twelve_hex_digits_of_any_message(message: str) -> None
 @given(st.integers(0, 10**30), st.integers(0, 10**30))
 def test_any_two_numbers_are_one_group(one: int, other: int) -> None:
     assert fingerprint_of("k", "C", f"row {one}") == fingerprint_of("k", "C", f"row {other}")
+
+
+def test_the_evidence_outlives_any_number_of_releases() -> None:
+    crashed = [Entry(n, "d", n, "crashed") for n in (1, 2)]
+    history: tuple[Entry, ...] = tuple(crashed)
+    for n in range(3, 100):
+        history = remember(history, Entry(n, "d", n, "released"))
+    history = remember(history, Entry(100, "d", 100, "crashed"))
+    assert len(history) == HISTORY_ENTRIES
+    assert [entry.claim_no for entry in history if entry.outcome == "crashed"] == [1, 2, 100]
+    assert [entry.claim_no for entry in history] == sorted(entry.claim_no for entry in history)
