@@ -5,6 +5,7 @@
 
 PYTHON ?= python3
 ARGS ?=
+SEEDS ?= 0..19999
 UPGRADE ?=
 # LocalStack's release runs on Python 3.11 only.
 LOCALSTACK_PYTHON ?= $(shell for python in "$(PYTHON)" python3.11 /usr/bin/python3.11; do \
@@ -33,6 +34,10 @@ demo: .venv/.local ## Run 200 failing tasks through a whole ftq on this machine
 test: .venv/.dev localstack ## Run all tests on every backend that this machine can run
 	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
+.PHONY: soak
+soak: .venv/.dev ## Play schedules in the simulator, as many as wanted: SEEDS=0..99999
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
 .PHONY: check
 check: lint types imports ## Format, lint, types, import rules, and the tests with no backend left out
 	@$(MAKE) --no-print-directory test FTQ_TEST_REQUIRE_BACKENDS=1
@@ -49,6 +54,11 @@ types: .venv/.dev ## Check types
 .PHONY: imports
 imports: .venv/.dev ## Check the import rules
 	@$(BIN)/lint-imports --no-logo
+
+.PHONY: bench
+bench: .venv/.dev ## Measure cost a task, throughput and latency; results in benchmarks/results
+	@$(BIN)/python -m benchmarks.throughput --on stub ministack $(ARGS)
+	@$(BIN)/python -m benchmarks.idle
 
 .PHONY: format
 format: .venv/.dev ## Format, and mend what lint can mend by itself

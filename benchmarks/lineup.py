@@ -1,0 +1,14 @@
+"""All sides, in the order of the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from benchmarks.side import Side
+from benchmarks.sides import floor, ftq_daemon, naive
+
+SIDES: Final[Mapping[str, Side]] = {
+    side.name: side for side in (ftq_daemon.SIDE, ftq_daemon.QUIET, floor.SIDE, naive.SIDE)
+}
+BASELINE: Final = naive.SIDE.name
