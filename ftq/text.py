@@ -76,6 +76,12 @@ def _check(value: Json, depth: int) -> None:
             _check(each, depth - 1)
 
 
+# Made once: json.dumps makes one for each call with settings of its own.
+_ENCODER: Final = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+)
+
+
 def dump(value: object) -> str:
     """Write a value as canonical JSON: sorted keys, no spaces, UTF-8 as it is.
 
@@ -87,9 +93,7 @@ def dump(value: object) -> str:
             surrogates): no AWS client could send it.
         TypeError: The value holds something JSON has no form for.
     """
-    text = json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    )
+    text = _ENCODER.encode(value)
     text.encode("utf-8")
     return text.replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
 

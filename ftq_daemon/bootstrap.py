@@ -45,7 +45,7 @@ def real_world() -> World:
     return World(
         now=lambda: time.time_ns() // 1_000_000,
         dice=random.Random().random,  # jitter, not secrets
-        token=lambda: uuid.uuid4().hex,
+        token=lambda: os.urandom(16).hex(),
     )
 
 

@@ -17,7 +17,7 @@ from ftq.errors import CallError
 from ftq.outcome import Interrupted, Lost, Outcome, Quarantined
 from ftq.registry import Handler, Registry
 from ftq.retry import RetryPolicy
-from ftq.task import Task, failure, payload_key, remember
+from ftq.task import Entry, Task, failure, payload_key, remember
 from ftq.verdict import Cause, Settle, admit
 from ftq.wire.table import Written
 from ftq_daemon.beat import Beat, Holding
@@ -101,7 +101,9 @@ class Work:
 
     async def run(self, received: Received, envelope: Envelope, claim: Claim) -> Ran:
         """Run a claimed task, unless the rules say otherwise."""
-        task = self._with_crash(claim)
+        if claim.lapsed is not None:
+            claim = self._with_crash(claim, claim.lapsed)
+        task = claim.task
         admission = admit(task, self.crash_limit)
         if isinstance(admission, Settle):
             return Ran(task, admission.outcome)
@@ -111,23 +113,22 @@ class Work:
         if handler is None:
             return self._unknown(received, task)
         if not admission.suspect:
-            return await self._leased(received, envelope, replace(claim, task=task), handler)
+            return await self._leased(received, envelope, claim, handler)
         if self._suspect:
             # One suspect at a time: a killer must not take another suspect along (R4).
             wait = round((0.5 + self.world.dice() / 2) * self.visibility)
             return Ran(task, Interrupted(), wait=wait)
         self._suspect = True
         try:
-            return await self._leased(received, envelope, replace(claim, task=task), handler)
+            return await self._leased(received, envelope, claim, handler)
         finally:
             self._suspect = False
 
-    def _with_crash(self, claim: Claim) -> Task:
-        """The record, with the end of the claim before ours in it if that one crashed."""
-        if claim.lapsed is None:
-            return claim.task
-        self.events.emit(Crashed(claim.task, claim.lapsed.by))
-        return replace(claim.task, history=remember(claim.task.history, claim.lapsed))
+    def _with_crash(self, claim: Claim, lapsed: Entry) -> Claim:
+        """The claim, with the end of the one before it in its record: that one crashed."""
+        self.events.emit(Crashed(claim.task, lapsed.by))
+        history = remember(claim.task.history, lapsed)
+        return replace(claim, task=replace(claim.task, history=history))
 
     def _unknown(self, received: Received, task: Task) -> Ran:
         if self.world.now() - received.message.refused_since < UNKNOWN_FOR:

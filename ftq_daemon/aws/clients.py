@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -69,6 +70,8 @@ async def connect(
             retries={"mode": "standard", "total_max_attempts": tries},
             max_pool_connections=connections,
             tcp_keepalive=True,
+            # The SDK's own is put together anew for each call, at a price that shows.
+            user_agent=f"ftq/{version('ftq')}",
             # Requests are built by ftq.wire, and tested against the services' models: checking
             # each of them again costs a quarter of the call.
             parameter_validation=False,
