@@ -1,0 +1,77 @@
+"""The promises about a handler that starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ftq import Context
+from tests.simulation.book import Book, Claim, Life, Run
+from tests.simulation.schedule import Schedule, Start
+from tests.simulation.table_watch import Sender
+
+Who = Callable[[str], Sender | None]
+# What is told to end is told within a second; its lease lasts five more (PROTOCOL R14).
+_PROMPT = 2.0
+_CLOSE_CLOCKS = 2.0
+
+
+def begin(book: Book, schedule: Schedule, who: Who, context: Context, run: Run) -> None:
+    """A handler starts: once for each claim, by its holder, and as a suspect alone."""
+    life, claim_no = book.life(context.task_id), context.claim_no
+    claim = life.claims.get(claim_no)
+    book.note(run.by, "handler runs", life.id, f"claim {claim_no}")
+    if claim is None or claim.by != run.by:
+        book.accuse("who runs it has claimed it", life.id, f"{run.by} as claim {claim_no}")
+        return
+    if claim.cancel_asked:
+        book.accuse("cancelled is not run", life.id, f"{run.by} ran claim {claim_no}")
+    if claim_no in life.runs:
+        book.accuse("one run for each claim", life.id, f"claim {claim_no} ran twice")
+    _alone(book, schedule, life, claim, run)
+    _after_the_last(book, schedule, life, claim_no, who)
+    _crash_is_kept(book, life, claim_no)
+    life.runs[claim_no] = run
+
+
+def _alone(book: Book, schedule: Schedule, life: Life, claim: Claim, run: Run) -> None:
+    """A daemon runs one suspect at a time (R4)."""
+    limit = schedule.terms.crash_limit
+    if claim.crashes < limit - 1:
+        return
+    book.seen["suspect run"] += 1
+    for other in book.lives.values():
+        if other is not life and _suspect_runs(other, run.by, limit):
+            book.accuse("suspects run alone", life.id, f"{run.by} runs {other.id} as well")
+
+
+def _suspect_runs(life: Life, by: str, limit: int) -> bool:
+    return any(
+        run.by == by and not run.end and not run.told and life.claims[claim_no].crashes >= limit - 1
+        for claim_no, run in life.runs.items()
+        if claim_no in life.claims
+    )
+
+
+def _after_the_last(book: Book, schedule: Schedule, life: Life, claim_no: int, who: Who) -> None:
+    """Whoever lost the task has told its handler to end, before another one starts (R14)."""
+    skews = [abs(op.skew) for op in schedule.ops if isinstance(op, Start)]
+    # An overdue beat may shorten a lease, and with clocks far apart a lease ends early for some.
+    if schedule.rates.overdue or max(skews, default=0.0) > _CLOSE_CLOCKS:
+        return
+    for number, run in life.runs.items():
+        holder = who(run.by)
+        over = bool(run.end) or run.told or number >= claim_no or run.began > book.now - _PROMPT
+        if over or holder is None or holder.frozen(run.began):
+            continue
+        what = f"claim {number} runs on {run.by} as claim {claim_no} starts"
+        book.accuse("a handler is told when its claim is lost", life.id, what)
+
+
+def _crash_is_kept(book: Book, life: Life, claim_no: int) -> None:
+    """The claim before lapsed: that is written down before the next handler starts (R17)."""
+    before = life.claims.get(claim_no - 1)
+    if before is None or before.settled is not None or life.record is None:
+        return
+    written = {(entry.claim_no, entry.outcome) for entry in life.record.history}
+    if (claim_no - 1, "crashed") not in written:
+        book.accuse("the cause is kept", life.id, f"no line says that claim {claim_no - 1} crashed")
