@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -13,11 +15,33 @@ from typing import Final
 import click
 
 from ftq_cli.exits import CommandError, Exit
+from ftq_cli.terminal import mute, prepare
 
 # Programs are loaded by the commands that need them: `ftq get` shall not wait for all of them.
 
 DEFAULT_PORT: Final = 8700
 STOPPED: Final = 130
+UNREAD: Final = 141
+
+
+def prefix(value: str) -> str:
+    """A prefix that SQS and DynamoDB take."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]{3,64}", value):
+        raise click.BadParameter("has to be 3 to 64 letters, digits, - and _")
+    return value
+
+
+def _user() -> str:
+    try:
+        return re.sub(r"[^A-Za-z0-9_-]", "-", getpass.getuser())[:40]
+    except (OSError, KeyError):  # it has no name
+        return str(os.getuid())
+
+
+aws_option: Final = click.option(
+    "--aws", "real", is_flag=True,
+    help="Use the AWS account that your credentials lead to. It says what it creates there.",
+)  # fmt: skip
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -39,13 +63,21 @@ def cli() -> None:
     "--state", type=click.Path(path_type=Path, file_okay=False), default=Path(".ftq"),
     show_default=True, help="Where up.json and the tasks are kept.",
 )  # fmt: skip
-def up(port: int, daemons: int, handlers: str | None, state: Path) -> int:
+@aws_option
+@click.option(
+    "--prefix", type=prefix, metavar="NAME",
+    help="What queues and table are called; `ftq`, or `ftq-local-USER` with --aws, if not given.",
+)  # fmt: skip
+def up(
+    port: int, daemons: int, handlers: str | None, state: Path, real: bool, prefix: str | None
+) -> int:
     """Run all of ftq on this machine until Ctrl-C.
 
-    Log lines go to standard output. With AWS_ENDPOINT_URL set, that AWS is used instead of the
-    embedded one.
+    Log lines go to standard output. With AWS_ENDPOINT_URL set, or those of SQS and DynamoDB,
+    that AWS is used instead of the embedded one.
     """
     from ftq_cli.local import DEMO_HANDLERS, Options
+    from ftq_cli.resources import Names
     from ftq_cli.up import up as run_up
 
     options = Options(
@@ -54,6 +86,9 @@ def up(port: int, daemons: int, handlers: str | None, state: Path) -> int:
         handlers=handlers or DEMO_HANDLERS,
         aws_state=state / "aws",
         aws_log=state / "aws.log",
+        # Nobody's own tasks shall meet a daemon that somebody tries out.
+        names=Names.of(prefix or (f"ftq-local-{_user()}" if real else "ftq")),
+        real=real,
     )
     return run(run_up(options, state), stopped=Exit.DONE)
 
@@ -67,12 +102,15 @@ def up(port: int, daemons: int, handlers: str | None, state: Path) -> int:
     show_default=True, help="Where up.json and the log are written.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document.")
-def demo(tasks: int, failure_rate: float, daemons: int, state: Path, as_json: bool) -> int:
+@aws_option
+def demo(
+    tasks: int, failure_rate: float, daemons: int, state: Path, as_json: bool, real: bool
+) -> int:
     """Run failing tasks through a whole ftq of its own, and check what became of each."""
     from ftq_cli.demo_run import Demo
     from ftq_cli.demo_run import demo as run_demo
 
-    return run(run_demo(Demo(tasks, failure_rate, daemons, state, as_json)))
+    return run(run_demo(Demo(tasks, failure_rate, daemons, state, as_json, real)))
 
 
 @cli.command()
@@ -130,6 +168,7 @@ def main() -> int:
     # Handlers are found in the directory where the command is given, as `python -m` would.
     if "" not in sys.path:
         sys.path.insert(0, "")
+    prepare()
     try:
         code: int | None = cli.main(standalone_mode=False, prog_name="ftq")
     except click.ClickException as error:
@@ -137,6 +176,9 @@ def main() -> int:
         return error.code if isinstance(error, CommandError) else error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return STOPPED
+    except BrokenPipeError:  # as `head` leaves it
+        mute(sys.stdout.fileno())
+        return UNREAD
     return code or 0
 
 

@@ -22,6 +22,7 @@ from multidict import CIMultiDict
 
 from api_lambda.handler import handler
 from ftq_cli.gateway import BROKEN, HttpRequest, HttpResponse, event_of, message, response_of
+from ftq_cli.guard import refusal
 
 STARTED: Final = "api.started"
 # API Gateway's own limits for HTTP APIs: payload size, and how long an integration may take.
@@ -47,6 +48,8 @@ class Gateway:
 
     async def respond(self, request: web.Request) -> web.Response:
         """Answer one request."""
+        if refused := refusal(_headers(request)):
+            return _sent(refused)
         try:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
@@ -74,11 +77,15 @@ def _received(request: web.Request, body: bytes) -> HttpRequest:
     return HttpRequest(
         method=request.method,
         target=target,
-        headers=[(name, _legible(value)) for name, value in request.headers.items()],
+        headers=_headers(request),
         body=body,
         source=request.remote or "",
         protocol=f"HTTP/{version.major}.{version.minor}",
     )
+
+
+def _headers(request: web.Request) -> list[tuple[str, str]]:
+    return [(name, _legible(value)) for name, value in request.headers.items()]
 
 
 def _legible(value: str) -> str:

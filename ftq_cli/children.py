@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final
 
 from ftq.text import Json, NotJson, parse
+from ftq_cli.processes import ending, stop
+from ftq_cli.relay import Line, lines
 
 START_SECONDS: Final = 30.0
 # Beyond what a daemon's own phases may take (FTQ_STOP_TIMEOUT_SECONDS), as ECS would kill it.
 STOP_SECONDS: Final = 125.0
-LINE_BYTES: Final = 4 * 1024 * 1024
 TAIL_LINES: Final = 12
-
-Line: TypeAlias = Callable[[str], None]
-"""Takes one line: a log line to relay, or a sentence for people."""
+TAIL_CHARS: Final = 2000
 
 
 class ChildFailedError(RuntimeError):
@@ -98,7 +96,6 @@ async def running(program: Program, relay: Line) -> AsyncIterator[Child]:
         stdin=asyncio.subprocess.PIPE,  # its leash: see `leashed`
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        limit=LINE_BYTES,
         pass_fds=program.sockets,
         # Ctrl-C in the terminal is for us alone: we end the children, in order.
         start_new_session=True,
@@ -111,25 +108,25 @@ async def running(program: Program, relay: Line) -> AsyncIterator[Child]:
         await _await_ready(child, ready, listening, tail)
         yield child
     finally:
-        await _stop(process)
+        await stop(process, STOP_SECONDS)
         await listening
 
 
 async def _listen(child: Child, relay: Line, ready: asyncio.Event, tail: deque[str]) -> None:
-    stream = child.process.stdout
-    while stream is not None:
-        try:
-            line = await stream.readline()
-        except ValueError:
-            continue  # longer than any log line of ours; it was dropped
-        if not line:
-            return
-        text = line.decode("utf-8", "replace").rstrip("\n")
-        tail.append(text)
+    """Read all that the child says, to its end: it would stand still at a pipe that is full."""
+    stream, heard = child.process.stdout, True
+    if stream is None:  # it has been given a pipe
+        return
+    async for text in lines(stream):
+        tail.append(text[:TAIL_CHARS])
         if not ready.is_set() and (said := _said(text)).get("event") == child.program.ready:
             child.started = said
             ready.set()
-        relay(text)
+        if heard:
+            try:
+                relay(text)
+            except Exception:  # whatever it is, the child is not to suffer for it
+                heard = False
 
 
 def _said(line: str) -> Mapping[str, Json]:
@@ -153,27 +150,3 @@ async def _await_ready(
     if not ready.is_set():
         code = await child.process.wait() if listening.done() else None
         raise ChildFailedError(child.program.name, code, tail)
-
-
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    try:
-        with suppress(ProcessLookupError):
-            process.terminate()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(STOP_SECONDS):
-                await process.wait()
-    finally:
-        # Whatever it may have started goes with it.
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
-
-
-def ending(code: int) -> str:
-    """How a process ended, for people."""
-    if code >= 0:
-        return f"exit code {code}"
-    try:
-        return signal.Signals(-code).name
-    except ValueError:
-        return f"signal {-code}"

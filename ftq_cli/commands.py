@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import uuid
 from collections.abc import Callable
 from typing import Final, ParamSpec
 
 import click
-from rich.console import Console
 
 from ftq.text import Json, NotJson, parse
 from ftq_cli.client import Document, Submission, connect
 from ftq_cli.exits import Exit
 from ftq_cli.show import show
 from ftq_cli.state import known_api
+from ftq_cli.terminal import Terminal, print_json
 
 DEFAULT_API: Final = "http://127.0.0.1:8700"
 P = ParamSpec("P")
@@ -89,8 +88,8 @@ def get(task_id: str, api: str, as_json: bool) -> int:
 
 def _print(document: Document, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        print_json(document)
     else:
         # In a pipe nobody's window is too narrow.
         width = None if sys.stdout.isatty() else 240
-        show(Console(highlight=False, width=width), document)
+        show(Terminal(highlight=False, width=width), document)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import sys
@@ -12,20 +11,20 @@ from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, TextIO
 
-import click
 from rich.console import Console
 
-from ftq_cli.children import Line
 from ftq_cli.client import Document
 from ftq_cli.demo_tally import Run, tally
 from ftq_cli.demo_view import View, closing, viewing
 from ftq_cli.demo_watch import Watch, dead_letters
 from ftq_cli.exits import Exit
 from ftq_cli.local import Local, Options, local
-from ftq_cli.resources import Names, remove
+from ftq_cli.relay import Line
+from ftq_cli.resources import Names
 from ftq_cli.state import Locked, announced, locked
+from ftq_cli.terminal import Terminal, print_json
 
 # A killed daemon's tasks come back after this: the demo shows it without making anyone wait.
 VISIBILITY_SECONDS: Final = "15"
@@ -41,6 +40,7 @@ class Demo:
         daemons: How many daemons run them.
         state: Where up.json and the log are written.
         as_json: Whether the result is one JSON document.
+        real: Whether it runs on the AWS that the SDK's settings lead to.
     """
 
     tasks: int
@@ -48,6 +48,7 @@ class Demo:
     daemons: int
     state: Path
     as_json: bool
+    real: bool = False
 
 
 async def demo(asked: Demo) -> int:
@@ -58,8 +59,8 @@ async def demo(asked: Demo) -> int:
     """
     stream = sys.stderr if asked.as_json else sys.stdout
     # In a pipe nobody's window is too narrow.
-    console = Console(file=stream, highlight=False, width=None if stream.isatty() else 120)
-    with _own(asked.state) as state, (state / "demo.log").open("w") as log:
+    console = Terminal(file=stream, highlight=False, width=None if stream.isatty() else 120)
+    with _own(asked.state) as state, _log(state) as log:
 
         def relay(line: str) -> None:
             log.write(line + "\n")
@@ -67,16 +68,20 @@ async def demo(asked: Demo) -> int:
                 # Expected now and then: so many failures in a row look like an outage.
                 console.print("  the breaker is open: demo.flaky rests for a while", style="dim")
 
-        console.print("Starting the embedded AWS, the API and the daemon ...", style="dim")
+        console.print("Starting AWS, the API and the daemon ...", style="dim")
         run = await _in_local(asked, state, console, relay)
         result = tally(run)
         if asked.as_json:
-            click.echo(json.dumps(result.to_json(), indent=2))
+            print_json(result.to_json())
         else:
             console.print(closing(result))
         if not result.ok:
             console.print(f"What the programs said is in {log.name}", soft_wrap=True)
     return Exit.DONE if result.ok else Exit.FAILED
+
+
+def _log(state: Path) -> TextIO:
+    return (state / "demo.log").open("w", encoding="utf-8", errors="replace")
 
 
 @contextmanager
@@ -99,7 +104,9 @@ async def _in_local(asked: Demo, state: Path, console: Console, relay: Line) -> 
         daemons=asked.daemons,
         aws_log=state / "aws.log",
         # Of its own, for an AWS that was given may hold those of others.
-        names=Names(f"ftq-demo-{run_id}", f"ftq-demo-{run_id}-dlq", f"ftq-demo-{run_id}"),
+        names=Names.of(f"ftq-demo-{run_id}"),
+        temporary=True,
+        real=asked.real,
         environ=environ,
     )
 
@@ -108,8 +115,6 @@ async def _in_local(asked: Demo, state: Path, console: Console, relay: Line) -> 
 
     async with AsyncExitStack() as stack:
         it = await stack.enter_async_context(local(options, relay, say))
-        if environ.get("AWS_ENDPOINT_URL"):
-            stack.push_async_callback(remove, it.aws, it.made)
         stack.enter_context(announced(it, state))
         console.print(f"API {it.api_url}", style="dim")
         return await _run(asked, run_id, it, console)

@@ -121,7 +121,7 @@ def _rows(result: Tally) -> Iterator[tuple[str, str, str]]:
     yield "dead", str(result.dead), f"{result.dead / count:.1%}, {expected}"
     duplicates = "n/a" if result.duplicates is None else str(result.duplicates)
     killed = "a daemon that died took its count along" if result.deaths else ""
-    yield "succeeded twice", duplicates, killed
+    yield "duplicates", duplicates, killed
     yield "lost", str(result.lost), ""
     yield "time to the end, p50", _seconds(result.p50), "retries wait up to 1 s, then 2 s"
     yield "time to the end, p95", _seconds(result.p95), ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import signal
 import socket
 import sys
 import tempfile
@@ -14,6 +13,9 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
+
+from ftq_cli.environment import PYTHON
+from ftq_cli.processes import ending, stop
 
 HOST: Final = "127.0.0.1"
 # Run by its path, since the Python of a stand-in need not have ftq.
@@ -57,8 +59,14 @@ class StandIn:
     marked: bool = False
 
 
+def _unheard(_: str) -> None:
+    pass
+
+
 @asynccontextmanager
-async def embedded_aws(state: Path | None = None, log: Path | None = None) -> AsyncIterator[str]:
+async def embedded_aws(
+    state: Path | None = None, log: Path | None = None, died: Callable[[str], None] = _unheard
+) -> AsyncIterator[str]:
     """Run the embedded AWS for as long as the context lasts.
 
     Args:
@@ -66,6 +74,7 @@ async def embedded_aws(state: Path | None = None, log: Path | None = None) -> As
             written when the context ends, and when this process is killed, but not when the
             embedded AWS itself is.
         log: Where its log goes; overwritten.
+        died: Told how it ended, should it end before the context does.
 
     Yields:
         The endpoint's URL.
@@ -80,10 +89,11 @@ async def embedded_aws(state: Path | None = None, log: Path | None = None) -> As
         if state is not None:
             own |= {"PERSIST_STATE": "1", "STATE_DIR": str(state.resolve())}
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("MINISTACK_")}
+        inherited |= PYTHON
         return inherited | PINNED | NO_DOCKER | dict.fromkeys(OFF, "0") | own
 
     program = StandIn("ministack", "/_ministack/health", environment, marked=True)
-    async with running(program, log, _last_port(state)) as url:
+    async with running(program, log, _last_port(state), died) as url:
         _note_port(state, url)
         yield url
 
@@ -102,20 +112,34 @@ def _last_port(state: Path | None) -> int:
 
 
 @asynccontextmanager
-async def running(program: StandIn, log: Path | None = None, port: int = 0) -> AsyncIterator[str]:
+async def running(
+    program: StandIn,
+    log: Path | None = None,
+    port: int = 0,
+    died: Callable[[str], None] = _unheard,
+) -> AsyncIterator[str]:
     """Run any stand-in for as long as the context lasts; else as `embedded_aws`.
 
     Args:
         program: The stand-in.
         log: Where its log goes; overwritten.
         port: Its port, unless that is taken; 0 for any that is free.
+        died: Told how it ended, should it end before the context does.
     """
     with tempfile.TemporaryFile() if log is None else log.open("w+b") as output:
         process, port = await _start(program, output, port)
+        watching = asyncio.create_task(_watch(process, program.module, died))
         try:
             yield f"http://{HOST}:{port}"
         finally:
-            await _stop(process)
+            watching.cancel()
+            await stop(process, STOP_SECONDS)
+
+
+async def _watch(
+    process: asyncio.subprocess.Process, name: str, died: Callable[[str], None]
+) -> None:
+    died(f"{name} (pid {process.pid}) ended with {ending(await process.wait())}")
 
 
 async def _start(
@@ -141,7 +165,7 @@ async def _start(
             ready = await _ready(process, port, program.health, proof)
         finally:
             if not ready:
-                await _stop(process)
+                await stop(process, STOP_SECONDS)
         if ready:
             return process, port
         tail = _tail(output)
@@ -183,20 +207,6 @@ async def _answer(port: int, path: str) -> bytes:
             finally:
                 writer.close()
     return b""
-
-
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    try:
-        with suppress(ProcessLookupError):
-            process.terminate()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(STOP_SECONDS):
-                await process.wait()
-    finally:
-        # Whatever it may have started, such as a function's process, goes with it.
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
 
 
 def _tail(output: IO[bytes]) -> str:

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import botocore.session
 from botocore.config import Config
 
 from api_lambda.aws import BotoPort
-from ftq.errors import CallRefused
-from ftq.ports import Call, Reply
+from ftq.errors import CallError, CallRefused
+from ftq.ports import Call, Port, Reply
 from ftq.wire import create
 from ftq.wire.queue import depth, read_attributes
+from ftq_cli.environment import applied
 
-REGION: Final = "us-east-1"
 READY_SECONDS: Final = 60.0
-# What a stand-in takes for an account. Real credentials never reach one that we started.
-_STAND_IN: Final = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
-_CREDENTIALS: Final = (
-    "AWS_ACCESS_KEY_ID",
-    "AWS_PROFILE",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +28,11 @@ class Names:
     queue: str = "ftq"
     dlq: str = "ftq-dlq"
     table: str = "ftq"
+
+    @classmethod
+    def of(cls, prefix: str) -> Names:
+        """Names that begin with a prefix."""
+        return cls(prefix, f"{prefix}-dlq", prefix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,61 +44,53 @@ class Resources:
     table: str
 
 
-def embedded_environment(environ: Mapping[str, str], endpoint: str) -> dict[str, str]:
-    """The environment of a program that uses the embedded AWS: nothing of a real account."""
-    kept = {k: v for k, v in environ.items() if not k.startswith("AWS_")}
-    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or REGION
-    return kept | _STAND_IN | {"AWS_ENDPOINT_URL": endpoint, "AWS_REGION": region}
-
-
-def given_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a program that uses the AWS that the user named.
-
-    Only what is missing is filled in: a stand-in asks for some credentials and some region.
-    """
-    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or REGION
-    home = Path(environ.get("HOME", "~")).expanduser() / ".aws"
-    known = any(environ.get(name) for name in _CREDENTIALS) or home.is_dir()
-    return {**environ, **({} if known else _STAND_IN), "AWS_REGION": region}
-
-
 class Aws:
     """Makes AWS calls for the command itself.
 
     Args:
-        environ: The environment to take endpoint, region and credentials from.
+        environ: The environment of the programs: endpoints, region, credentials and proxies are
+            found in it as they find them.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         """Make the clients."""
-        session = botocore.session.get_session()
         config = Config(connect_timeout=3, read_timeout=30, retries={"mode": "standard"})
-        self._port = BotoPort(
-            {
-                service: session.create_client(
-                    service,
-                    config=config,
-                    region_name=environ.get("AWS_REGION"),
-                    endpoint_url=environ.get("AWS_ENDPOINT_URL"),
-                    aws_access_key_id=environ.get("AWS_ACCESS_KEY_ID"),
-                    aws_secret_access_key=environ.get("AWS_SECRET_ACCESS_KEY"),
-                    aws_session_token=environ.get("AWS_SESSION_TOKEN"),
-                )
-                for service in ("sqs", "dynamodb")
-            }
-        )
+        region = environ.get("AWS_REGION")
+        with applied(environ):
+            session = botocore.session.get_session()
+            self._port = BotoPort(
+                {
+                    service: session.create_client(service, region_name=region, config=config)
+                    for service in ("sqs", "dynamodb")
+                }
+            )
 
     async def call(self, call: Call) -> Reply:
         """Make one call; raises as `ftq.ports.Port.call` does."""
         return await asyncio.to_thread(self._port.call, call)
 
 
-async def make(aws: Aws, names: Names) -> Resources:
+@asynccontextmanager
+async def resources(aws: Port, names: Names, temporary: bool) -> AsyncIterator[Resources]:
     """Create what is not there yet, and wait until all of it can be used.
+
+    Args:
+        aws: Makes the calls.
+        names: What they are called.
+        temporary: Whether to delete them when the context ends, or could not be entered.
 
     Raises:
         CallError: It could not be done.
     """
+    try:
+        yield await _make(aws, names)
+    finally:
+        if temporary:
+            # Shielded: what costs money is not left behind by a second signal.
+            await asyncio.shield(_remove(aws, names))
+
+
+async def _make(aws: Port, names: Names) -> Resources:
     dlq_url = await _queue(aws, names.dlq, None)
     attributes = read_attributes(await aws.call(depth(dlq_url)))
     queue_url = await _queue(aws, names.queue, attributes["QueueArn"])
@@ -110,20 +98,20 @@ async def make(aws: Aws, names: Names) -> Resources:
     return Resources(queue_url, dlq_url, names.table)
 
 
-async def remove(aws: Aws, made: Resources) -> None:
-    """Delete them."""
-    for call in (
-        Call("sqs", "DeleteQueue", {"QueueUrl": made.queue_url}),
-        Call("sqs", "DeleteQueue", {"QueueUrl": made.dlq_url}),
-        Call("dynamodb", "DeleteTable", {"TableName": made.table}),
-    ):
-        try:
-            await aws.call(call)
-        except CallRefused:
-            continue  # gone already
+async def _remove(aws: Port, names: Names) -> None:
+    for name in (names.queue, names.dlq):
+        with suppress(CallError):  # gone already, or out of reach
+            reply = await aws.call(Call("sqs", "GetQueueUrl", {"QueueName": name}))
+            await aws.call(Call("sqs", "DeleteQueue", {"QueueUrl": str(reply["QueueUrl"])}))
+    with suppress(CallError, TimeoutError):
+        async with asyncio.timeout(READY_SECONDS):
+            # One that is still being made refuses.
+            while await _status(aws, names.table) == "CREATING":  # noqa: ASYNC110  # AWS tells nobody
+                await asyncio.sleep(0.2)
+        await aws.call(Call("dynamodb", "DeleteTable", {"TableName": names.table}))
 
 
-async def _queue(aws: Aws, name: str, dlq_arn: str | None) -> str:
+async def _queue(aws: Port, name: str, dlq_arn: str | None) -> str:
     try:
         reply = await aws.call(create.queue(name, dlq_arn))
     except CallRefused as error:
@@ -134,7 +122,7 @@ async def _queue(aws: Aws, name: str, dlq_arn: str | None) -> str:
     return str(reply["QueueUrl"])
 
 
-async def _table(aws: Aws, name: str) -> None:
+async def _table(aws: Port, name: str) -> None:
     try:
         await aws.call(create.table(name))
     except CallRefused as error:
@@ -150,7 +138,7 @@ async def _table(aws: Aws, name: str) -> None:
             raise
 
 
-async def _status(aws: Aws, name: str) -> str:
+async def _status(aws: Port, name: str) -> str:
     try:
         reply = await aws.call(Call("dynamodb", "DescribeTable", {"TableName": name}))
     except CallRefused as error:

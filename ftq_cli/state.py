@@ -56,7 +56,7 @@ def announced(it: Local, state: Path) -> Iterator[None]:
 
     def write() -> None:
         fresh = path.with_suffix(".tmp")
-        fresh.write_text(json.dumps(describe(it), indent=2) + "\n")
+        fresh.write_text(json.dumps(describe(it), indent=2) + "\n", encoding="utf-8")
         fresh.replace(path)
 
     it.on_change = write
@@ -89,8 +89,8 @@ def _daemon(child: Child) -> Json:
 def known_api(state: Path = STATE) -> str | None:
     """The API of the ftq that runs with this directory, if one does."""
     try:
-        said = parse((state / UP).read_text())
-    except (OSError, NotJson):
+        said = parse((state / UP).read_text(encoding="utf-8"))
+    except (OSError, ValueError, NotJson):
         return None
     url = said.get("api_url") if isinstance(said, dict) else None
     return url if isinstance(url, str) else None

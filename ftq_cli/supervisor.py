@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from ftq_cli.children import Child, ChildFailedError, Line, Program, ending, running
+from ftq_cli.children import Child, ChildFailedError, Program, running
+from ftq_cli.processes import ending
+from ftq_cli.relay import Line
 
 # Nothing that dies at once spins, and what has lived for a while is back at once.
 FIRST_PAUSE: Final = 0.5

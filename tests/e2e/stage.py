@@ -21,6 +21,12 @@ from ftq_cli.client import Api, Document, Submission, connect
 from ftq_cli.local import Local, Options, local
 
 MARK = "FTQ_TEST_MARK"
+# Nothing of an account of whoever runs the tests.
+NO_ACCOUNT = {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
 # A daemon that stops awaits its last receive: with short ones the tests take less.
 QUICK = {"FTQ_WAIT_SECONDS": "1"}
 
@@ -28,7 +34,7 @@ QUICK = {"FTQ_WAIT_SECONDS": "1"}
 def environ(**more: str) -> dict[str, str]:
     """This process's environment without anything that would change what is tested."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "FTQ_"))}
-    return {**kept, "COLUMNS": "100", **more}
+    return {**kept, **NO_ACCOUNT, "COLUMNS": "100", **more}
 
 
 def ftq(*arguments: str, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
@@ -114,16 +120,21 @@ def up(cwd: Path, *arguments: str, **more: str) -> Iterator[Up]:
         await_that(lambda: not marked(mark))
 
 
-def marked(mark: str) -> list[str]:
-    """The command lines of all processes that carry a mark in their environment."""
-    found: list[str] = []
+def processes(mark: str) -> dict[int, str]:
+    """All processes that carry a mark in their environment: ids and command lines."""
+    found: dict[int, str] = {}
     for each in Path("/proc").glob("[0-9]*"):
         try:
             if mark.encode() in (each / "environ").read_bytes():
-                found.append((each / "cmdline").read_text().replace("\0", " "))
+                found[int(each.name)] = (each / "cmdline").read_text().replace("\0", " ")
         except (OSError, ValueError):
             continue  # gone, or not ours
-    return [line for line in found if line]  # a zombie has none
+    return {pid: line for pid, line in found.items() if line}  # a zombie has none
+
+
+def marked(mark: str) -> list[str]:
+    """The command lines of all processes that carry a mark in their environment."""
+    return list(processes(mark).values())
 
 
 def await_that(condition: Callable[[], object], within: float = 30.0) -> None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
+import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.stage import await_that, document, ftq, marked, up
+from tests.e2e.stage import QUICK, await_that, document, environ, ftq, marked, processes, up
 
 pytestmark = [
     pytest.mark.e2e,
@@ -96,6 +98,69 @@ def test_nothing_outlives_an_up_that_is_killed(tmp_path: Path) -> None:
         assert fetch(f"{another.api}/health") == 200
 
 
+def test_nobody_reads_the_log_lines_any_more(tmp_path: Path) -> None:
+    with up(tmp_path) as running:
+        assert running.process.stdout is not None
+        running.process.stdout.readline()
+        running.process.stdout.close()
+        ftq("submit", "demo.echo", "{}", cwd=tmp_path)  # which makes some more
+        _, errors = running.process.communicate(timeout=30)
+        assert running.process.returncode == 0
+        assert errors.splitlines()[-1] == "ftq is going down ..."
+        assert not marked(running.mark)
+
+
+def test_the_command_runs_without_standard_output(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"'{sys.executable}' -m ftq_cli demo --tasks 1 --failure-rate 0 >&-"],
+        cwd=tmp_path,
+        env=environ(**QUICK),
+        stderr=subprocess.PIPE,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_the_demo_goes_on_when_nobody_reads_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ftq_cli", "demo", "--tasks", "3", "--failure-rate", "0"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environ(**QUICK), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, b"")
+
+
+def test_a_reader_of_log_lines_that_does_not_read_holds_up_nobody(tmp_path: Path) -> None:
+    (tmp_path / "loud.py").write_text(
+        "from ftq import Registry\n"
+        "registry = Registry()\n"
+        "@registry.handler('loud')\n"
+        "def loud(text: str) -> None:\n"
+        "    print(text * 1_000_000)\n"
+        "    print('\\n'.join([text * 100] * 5_000))\n"
+    )
+    with up(tmp_path, "--handlers", "loud:registry") as running:
+        for _ in range(5):
+            done = ftq("submit", "loud", '"x"', "--wait", cwd=tmp_path)
+            assert done.returncode == 0, done.stderr
+        assert running.end(signal.SIGINT)[0] == 0
+
+
+def test_the_embedded_aws_ends_by_itself(tmp_path: Path) -> None:
+    with up(tmp_path) as running:
+        [pid] = [pid for pid, line in processes(running.mark).items() if " ministack" in line]
+        os.kill(pid, signal.SIGKILL)
+        _, errors = running.process.communicate(timeout=60)
+    assert running.process.returncode == 1
+    assert f"The embedded AWS is gone: ministack (pid {pid}) ended with SIGKILL" in errors
+    assert errors.splitlines()[-1] == "ftq is going down ..."
+    assert "Traceback" not in errors
+
+
 def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -154,6 +219,9 @@ def test_a_directory_has_one_up_at_a_time(shop: Path) -> None:
         (["get", "a", "--api", "ftp://there"], "is not an HTTP URL"),
         (["demo", "--tasks", "0"], "--tasks"),
         (["up", "--daemons", "-1"], "--daemons"),
+        (["up", "--prefix", "a.b"], "3 to 64 letters"),
+        (["up", "--aws"], "finds no credentials"),
+        (["demo", "--aws"], "finds no credentials"),
         (["fly"], "No such command 'fly'"),
     ],
 )
@@ -174,7 +242,7 @@ def test_an_api_that_is_not_there_exits_with_3(arguments: list[str], tmp_path: P
 def test_an_aws_that_is_not_there_exits_with_3(tmp_path: Path) -> None:
     done = ftq("up", "--port", "0", cwd=tmp_path, AWS_ENDPOINT_URL=NOWHERE)
     assert done.returncode == 3
-    assert done.stderr.startswith(f"{NOWHERE}: ")
+    assert done.stderr.splitlines()[-1].startswith(f"{NOWHERE}: ")
 
 
 def test_the_command_is_also_a_module() -> None:

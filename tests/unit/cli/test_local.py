@@ -5,41 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from ftq_cli.children import ChildFailedError, Program, ending, running
+from ftq_cli.children import ChildFailedError, Program, running
 from ftq_cli.exits import CommandError, Exit
 from ftq_cli.local import Options, check
 from ftq_cli.metrics import Totals, read
-from ftq_cli.resources import embedded_environment, given_environment
+from ftq_cli.processes import ending
+from ftq_cli.relay import CUT, LINE_BYTES
 from ftq_cli.state import Locked, known_api, locked
-
-REAL = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": "t"}
-
-
-def test_nothing_of_a_real_account_reaches_the_embedded_aws() -> None:
-    given = {**REAL, "AWS_PROFILE": "prod", "AWS_ENDPOINT_URL_SQS": "https://real", "HOME": "/h"}
-    environ = embedded_environment({**given, "AWS_REGION": "eu-west-1"}, "http://here")
-    assert {k: v for k, v in environ.items() if k.startswith("AWS_")} == {
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_REGION": "eu-west-1",
-        "AWS_ENDPOINT_URL": "http://here",
-    }
-    assert environ["HOME"] == "/h"
-
-
-def test_credentials_that_are_there_are_used_for_an_aws_that_was_given(tmp_path: Path) -> None:
-    given = {**REAL, "AWS_ENDPOINT_URL": "http://there", "HOME": str(tmp_path)}
-    assert given_environment(given) == {**given, "AWS_REGION": "us-east-1"}
-    (tmp_path / ".aws").mkdir()
-    kept = given_environment({"HOME": str(tmp_path), "AWS_REGION": "eu-west-1"})
-    assert kept == {"HOME": str(tmp_path), "AWS_REGION": "eu-west-1"}
-
-
-def test_without_credentials_an_aws_that_was_given_gets_those_of_a_stand_in(
-    tmp_path: Path,
-) -> None:
-    environ = given_environment({"HOME": str(tmp_path), "AWS_ENDPOINT_URL": "http://there"})
-    assert environ["AWS_ACCESS_KEY_ID"] == environ["AWS_SECRET_ACCESS_KEY"] == "local"
 
 
 def test_settings_of_the_shell_reach_the_programs() -> None:
@@ -98,6 +70,39 @@ async def test_a_program_that_ends_before_it_is_ready_is_quoted() -> None:
     assert failed.value.code == 0
     assert "Namespaces are one honking great idea" in failed.value.said
     assert len(said) > 12
+
+
+def chatter(directory: Path, code: str) -> Program:
+    (directory / "chatter.py").write_text("import sys, time\n" + code)
+    return Program("chatter", "chatter", {"PYTHONPATH": str(directory)}, "ready")
+
+
+async def test_a_relay_that_fails_does_not_hold_the_program_up(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    def relay(line: str) -> None:
+        said.append(line)
+        raise BrokenPipeError
+
+    program = chatter(
+        tmp_path, "for _ in range(20_000): print('x' * 100)\nprint('{\"event\": \"ready\"}')\n"
+    )
+    async with running(program, relay) as child:
+        assert await child.process.wait() == 0
+    assert said == ["x" * 100]
+
+
+async def test_a_line_without_end_is_cut(tmp_path: Path) -> None:
+    said: list[str] = []
+    program = chatter(
+        tmp_path,
+        "sys.stdout.write('x' * 1_000_000 + '\\n{\"event\": \"ready\"}\\n' + 'y' * 1_000_000)\n",
+    )
+    async with running(program, said.append) as child:
+        assert await child.process.wait() == 0
+    assert said == [
+        "x" * LINE_BYTES + CUT, '{"event": "ready"}', "y" * LINE_BYTES + CUT,
+    ]  # fmt: skip
 
 
 def test_metrics_are_added_up() -> None:

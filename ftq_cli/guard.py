@@ -1,0 +1,43 @@
+"""Keeps web pages out of the API on this machine, for it asks nobody who they are.
+
+Any page that a browser shows may send requests to 127.0.0.1, and, once its own name leads there
+("DNS rebinding"), read the answers too. The browser says where a request is from.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from ftq_cli.gateway import HttpResponse
+
+_HOST: Final = re.compile(r"(127\.0\.0\.1|localhost)(:\d{1,5})?", re.IGNORECASE)
+
+
+def refusal(headers: Iterable[tuple[str, str]]) -> HttpResponse | None:
+    """The answer to a request that a foreign page made; None if it is no such request."""
+    named: dict[str, list[str]] = {}
+    for name, value in headers:
+        named.setdefault(name.lower(), []).append(value.strip())
+    hosts = named.get("host", [])
+    if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
+        return _forbidden("Host has to be 127.0.0.1 or localhost.")
+    own = f"http://{hosts[0]}".lower()
+    if any(origin.lower() != own for origin in named.get("origin", ())):
+        return _forbidden("Origin is another one than this API's.")
+    if "cross-site" in (site.lower() for site in named.get("sec-fetch-site", ())):
+        return _forbidden("Sec-Fetch-Site is cross-site.")
+    return None
+
+
+def _forbidden(detail: str) -> HttpResponse:
+    document = {
+        "type": "urn:ftq:problem:foreign-page",
+        "title": "Other web pages may not use this API",
+        "status": 403,
+        "detail": detail,
+    }
+    body = json.dumps(document).encode()
+    return HttpResponse(403, (("content-type", "application/problem+json"),), body)

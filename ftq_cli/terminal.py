@@ -1,0 +1,53 @@
+"""Standard output and error, whatever they are: a terminal, a pipe that closes, an old charset."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from ftq.text import Json
+
+
+class Terminal(Console):
+    """A console that falls silent when nobody reads it any more."""
+
+    def on_broken_pipe(self) -> None:
+        """Go on without it; rich would end the program on the spot."""
+        self.quiet = True
+        with suppress(OSError):
+            mute(self.file.fileno())
+
+
+def mute(file: int) -> None:
+    """Let what is still written to a descriptor, such as at exit, go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, file)
+    os.close(nowhere)
+
+
+def prepare() -> None:
+    """Make standard output and error take whatever is written to them.
+
+    What their charset does not have is replaced; if the program was started without them, what
+    is written goes nowhere.
+    """
+    if sys.__stdout__ is None:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  # to the end of the program
+    if sys.__stderr__ is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  # to the end of the program
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def print_json(document: Json) -> None:
+    """Print a JSON document; in pure ASCII where the charset is not a Unicode one."""
+    legible = "utf" in (sys.stdout.encoding or "").lower()
+    click.echo(json.dumps(document, indent=2, ensure_ascii=not legible))
