@@ -15,6 +15,8 @@ from ftq.limits import SQS_VISIBILITY_SECONDS, VISIBILITY_MARGIN_SECONDS
 LEASE_MARGIN: Final = 1_000
 # A holder that could not renew stops its handler this long before its lease ends (R14).
 ZOMBIE_MARGIN: Final = 5_000
+# With short leases that would leave no time to renew: a quarter of the visibility, then.
+ZOMBIE_SHARE: Final = 4
 # What beats need beyond three intervals: visibility >= 3 beats + this (R13).
 BEAT_SLACK_SECONDS: Final = 5
 # A yield because of an open breaker hides a message for at most this long (R13).
@@ -43,7 +45,8 @@ def is_stale(age: int, visibility: int) -> bool:
 
 def zombie_after(visibility: int) -> int:
     """How long after its last renewal a holder must take its claim for lost."""
-    return max(1_000, visibility - LEASE_MARGIN - ZOMBIE_MARGIN)
+    margin = min(ZOMBIE_MARGIN, visibility // ZOMBIE_SHARE)
+    return max(1_000, visibility - LEASE_MARGIN - margin)
 
 
 def hide_seconds(until: int, now: int, received_at: int) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ftq.lifecycle import FINAL, State
-from ftq.limits import ERROR_MESSAGE_CHARS, HISTORY_ENTRIES, SHARDS
+from ftq.limits import CLASS_NAME_CHARS, ERROR_MESSAGE_CHARS, HISTORY_ENTRIES, SHARDS
 from ftq.text import Json
 
 
@@ -33,11 +33,15 @@ class Failure:
 
 def failure(kind: str, class_name: str, message: str) -> Failure:
     """A failure with its message cut to size and its fingerprint made."""
-    # Surrogates cannot be stored; a message is for reading, so they become question marks.
-    clean = message.encode("utf-8", "replace").decode("utf-8")
-    if len(clean) > ERROR_MESSAGE_CHARS:
-        clean = clean[: ERROR_MESSAGE_CHARS - 1] + "…"
-    return Failure(kind, class_name, clean, fingerprint_of(kind, class_name, message))
+    print_ = fingerprint_of(kind, class_name, message)
+    name = _cut(class_name, CLASS_NAME_CHARS)
+    return Failure(kind, name, _cut(message, ERROR_MESSAGE_CHARS), print_)
+
+
+def _cut(text: str, most: int) -> str:
+    # Surrogates cannot be stored; this is for reading, so they become question marks.
+    clean = text[: most + 1].encode("utf-8", "replace").decode("utf-8")
+    return clean if len(clean) <= most else clean[: most - 1] + "…"
 
 
 # An apostrophe within a word ("can't") opens no quotation; the b of b'…' does not hide one.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ftq import lease
 from ftq.errors import CallError
-from ftq.outcome import CancelAsked, Lost
+from ftq.outcome import CancelAsked, Interrupted, Lost
 from ftq.task import Task
 from ftq.wire.table import Written
 from ftq_daemon.clock import World
@@ -65,6 +65,7 @@ class Beat:
         self._zombie_after = lease.zombie_after(visibility) / 1000
         # A dict for its order: renewals go out in the order of the claims, in every run.
         self._held: dict[Holding, None] = {}
+        self._keeping: set[asyncio.Task[None]] = set()
 
     @property
     def held(self) -> int:
@@ -92,10 +93,26 @@ class Beat:
             for holding in tuple(self._held):
                 since = now - holding.renewed
                 if since >= self._zombie_after:
-                    # Cut off from the table: by the time it answers, the lease may be over (R14).
-                    holding.attempt.end(Lost())
+                    self._cut_off(holding, since)
                 elif since >= self._interval and holding.renewal is None:
                     holding.renewal = loop.create_task(self._renew(holding))
+
+    def _cut_off(self, holding: Holding, since: float) -> None:
+        """Stop a handler whose lease may be over by the time that the table answers (R14).
+
+        The task is not to blame: its claim is given back as soon as can be, and the fence
+        refuses that if somebody else has it by then. Until then its message stays hidden, if it
+        still is, for whoever got it would take our silence for a crash.
+        """
+        if not holding.attempt.signals.lost and since < self._visibility / 1000:
+            keeping = asyncio.get_running_loop().create_task(self._keep(holding))
+            self._keeping.add(keeping)
+            keeping.add_done_callback(self._keeping.discard)
+        holding.attempt.signals.lost = True
+        holding.attempt.end(Interrupted())
+
+    async def _keep(self, holding: Holding) -> None:
+        await self._queue.extend(holding.received)
 
     async def _renew(self, holding: Holding) -> None:
         try:

@@ -5,6 +5,7 @@ The rules are `ftq.breaker`'s; here they meet the clock, the handlers' outcomes,
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -49,7 +50,7 @@ class Breakers:
         """Ask to start an attempt of this handler."""
         if not handler.breaker:
             return Pass(self, handler, Permit.RUN, None)
-        breaker, permit = self._all[handler.breaker].permit(self._policy, self._world.now())
+        breaker, permit = self._all[handler.breaker].permit(self._policy, _now())
         self._all[handler.breaker] = breaker
         return Pass(self, handler, permit, breaker.until if permit is Permit.PROBE else None)
 
@@ -58,18 +59,18 @@ class Breakers:
         if not handler.breaker:
             return False
         breaker = self._all[handler.breaker]
-        return breaker.position is not Position.CLOSED and self._world.now() < breaker.until
+        return breaker.position is not Position.CLOSED and _now() < breaker.until
 
     def yield_until(self, handler: Handler) -> int:
         """When a message that was not let through is shown again, in milliseconds.
 
         Spread over a while after the probe is due, so that they do not all come at once.
         """
-        now, breaker = self._world.now(), self._all[handler.breaker]
+        now, breaker = _now(), self._all[handler.breaker]
         probing = breaker.position is Position.HALF_OPEN
         wait = PROBE_WAIT if probing else max(0, breaker.until - now)
         spread = self._world.dice() * max(PROBE_WAIT, wait)
-        return now + min(BREAKER_YIELD, round(wait + spread))
+        return self._world.now() + min(BREAKER_YIELD, round(wait + spread))
 
     def record(self, handler: Handler, probe: int | None, outcome: Outcome) -> bool:
         """Count how an attempt ended.
@@ -80,7 +81,7 @@ class Breakers:
         """
         if not handler.breaker:
             return False
-        before, now = self._all[handler.breaker], self._world.now()
+        before, now = self._all[handler.breaker], _now()
         failed = counts_as_failure(outcome)
         if failed or isinstance(outcome, Returned):
             dice = self._world.dice()
@@ -98,7 +99,7 @@ class Breakers:
         """
         if not self.only_probes:
             return 0.0
-        now = self._world.now()
+        now = _now()
         return max(0, min(breaker.until for breaker in self._all.values()) - now) / 1000
 
     @property
@@ -110,7 +111,8 @@ class Breakers:
 
     def _tell(self, name: str, before: Breaker, after: Breaker) -> None:
         if after.openings > before.openings:
-            self._events.emit(BreakerOpened(name, after.openings, after.until))
+            until = self._world.now() + after.until - _now()
+            self._events.emit(BreakerOpened(name, after.openings, until))
         elif after.position is Position.CLOSED and before.position is not Position.CLOSED:
             self._events.emit(BreakerClosed(name, before.openings))
 
@@ -167,3 +169,8 @@ def counts_as_failure(outcome: Outcome) -> bool:
             return True
         case _:
             return False
+
+
+def _now() -> int:
+    """Milliseconds by the loop's clock: breakers live in memory, and wall clocks step."""
+    return round(asyncio.get_running_loop().time() * 1000)

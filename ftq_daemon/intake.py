@@ -70,7 +70,7 @@ class Slots:
         self._changed.set()
 
     async def _one_free(self) -> None:
-        while self.free == 0 and not self._closed:
+        while self.free <= 0 and not self._closed:
             self._changed.clear()
             await self._changed.wait()
 

@@ -56,7 +56,6 @@ class Queue:
     Attributes:
         url: The queue.
         visibility: The visibility timeout in seconds.
-        mark: Everything sent before this moment, in milliseconds, was handed out (R2).
     """
 
     def __init__(
@@ -74,7 +73,7 @@ class Queue:
         self.visibility = visibility
         self._receiver = receiver
         self.url = url
-        self.mark = 0
+        self._mark = 0
         self._max_receives = max_receives
         self._world = world
         self._events = events
@@ -86,6 +85,14 @@ class Queue:
         )
         self._sends = _sender(port, url)
         self._dead_letters = _sender(port, dlq_url)
+
+    @property
+    def mark(self) -> int:
+        """Everything sent before this moment, in milliseconds, was handed out (R2).
+
+        Never later than now: a clock that was ahead for a while is forgiven.
+        """
+        return min(self._mark, self._world.now())
 
     async def receive(self, limit: int, wait_seconds: int) -> list[Received]:
         """Receive up to `limit` messages. Never cancel it: SQS would hand them out to nobody.
@@ -101,10 +108,10 @@ class Queue:
         messages = wire.read_receive(reply)
         if messages:
             fresh = (message.sent_at for message in messages if message.receive_count == 1)
-            self.mark = max(self.mark, *fresh, 0)
+            self._mark = max(self._mark, *fresh, 0)
         elif wait_seconds > 0:
             # A long poll asks all of SQS's servers: there was nothing as it began.
-            self.mark = max(self.mark, began)
+            self._mark = max(self._mark, began)
         return [Received(message, at, seen) for message in messages]
 
     async def send(self, message: Outgoing) -> bool:

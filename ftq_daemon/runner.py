@@ -233,7 +233,7 @@ def _name(kind: type) -> str:
 def _message(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:
+    except BaseException:  # not even this may end the loop
         return "(its message cannot be read)"
 
 

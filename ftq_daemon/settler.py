@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Final, assert_never
 
 from ftq.lifecycle import State, follow
 from ftq.task import Entry
 from ftq.verdict import Abandon, Cancel, Complete, DeadLetter, Release, RetryAt, Settlement, Verdict
 from ftq.wire.queue import cause_line
-from ftq.wire.table import Refused, Written
+from ftq.wire.statements import Statement
+from ftq.wire.table import Duplicate, Refused, Written
 from ftq_daemon import events as facts
 from ftq_daemon.clock import World
 from ftq_daemon.events import Event, Events
 from ftq_daemon.queue import Queue, Received
 from ftq_daemon.store import Store, in_seconds
 from ftq_daemon.work import Ran
+
+# Visibility timeouts for which a settle is tried, and for which its message is kept hidden.
+PATIENCE: Final = 10
+KEPT: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +50,17 @@ class Settler:
         """Write a verdict on a claim of ours, tell it, retire the message.
 
         Raises:
-            CallError: It could not be written for as long as the claim lasted; the message
-                comes back, and whoever claims it then finds the claim lapsed.
+            CallError: It could not be written, long past the end of the lease; whoever claims
+                the task then finds the claim lapsed.
         """
         if isinstance(verdict, Abandon):
             self.events.emit(facts.ClaimLost(ran.task, "the lease ended or was taken over"))
             return
-        if await self._written(ran, verdict):
+        if await self._written(received, ran, verdict):
             self.events.emit(_event(ran, verdict, self.world.now()))
             await self._retire(received, ran, verdict)
 
-    async def _written(self, ran: Ran, verdict: Settlement) -> bool:
+    async def _written(self, received: Received, ran: Ran, verdict: Settlement) -> bool:
         task = ran.task
         entry = Entry(
             claim_no=task.claim_no,
@@ -67,7 +73,7 @@ class Settler:
         statement = self.store.statements.settle(
             task, verdict, entry, grace=self.grace, retention=self.retention
         )
-        result = await self.store.write(statement, in_seconds(self.queue.visibility))
+        result = await self._insist(received, statement)
         if isinstance(result, Written):
             return True
         current = result.current if isinstance(result, Refused) else None
@@ -79,6 +85,33 @@ class Settler:
         holder = f"claim {current.claim_no} of {current.claimed_by}" if current else "no record"
         self.events.emit(facts.ClaimLost(task, f"refused: the table has {holder}"))
         return False
+
+    async def _insist(
+        self, received: Received, statement: Statement
+    ) -> Written | Refused | Duplicate:
+        """Write it however long the table takes, and meanwhile keep the message to ourselves.
+
+        If it came back before the table answers, whoever claimed it would take our silence for
+        a crash. Bounded, for it may be only us who cannot reach the table.
+        """
+        loop, visibility = asyncio.get_running_loop(), self.queue.visibility
+        keepers: list[asyncio.Task[None]] = []
+        age = loop.time() - received.seen
+        timer = loop.call_later(
+            max(0.0, visibility / 2 - age),
+            lambda: keepers.append(loop.create_task(self._keep(received))),
+        )
+        try:
+            return await self.store.write(statement, in_seconds(PATIENCE * visibility))
+        finally:
+            timer.cancel()
+            for keeper in keepers:
+                keeper.cancel()
+
+    async def _keep(self, received: Received) -> None:
+        for _ in range(3 * KEPT):
+            await self.queue.extend(received)
+            await asyncio.sleep(self.queue.visibility / 3)
 
     async def _retire(self, received: Received, ran: Ran, verdict: Settlement) -> None:
         match verdict:

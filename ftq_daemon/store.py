@@ -75,13 +75,23 @@ class Store:
             if error.code != wire.CONDITION_FAILED:
                 raise
 
-    async def get_beside(self, key: str) -> Beside | None:
+    async def get_beside(self, key: str, until: float) -> Beside | None:
         """Read a large payload; None if it is not there.
+
+        Args:
+            key: Its key.
+            until: Loop time after which it is not tried again.
 
         Raises:
             CallError: It could not be read.
         """
-        return wire.read_beside(await self._port.call(wire.get(self._table, key)))
+        backoff = Backoff(self._world, until)
+        while True:
+            try:
+                return wire.read_beside(await self._port.call(wire.get(self._table, key)))
+            except (Throttled, Unavailable):
+                if not await backoff.pause():
+                    raise
 
     async def overdue(
         self, bucket: str, now: int, limit: int, start: Item | None

@@ -24,6 +24,7 @@ from ftq_daemon.beat import Beat, Holding
 from ftq_daemon.claims import Claim
 from ftq_daemon.clock import World
 from ftq_daemon.events import Abandoned, Crashed, Events, Failed
+from ftq_daemon.probation import Probation
 from ftq_daemon.queue import Received
 from ftq_daemon.runner import Attempt, Runner
 from ftq_daemon.store import Store, in_seconds
@@ -83,7 +84,7 @@ class Work:
     retention: int
     crash_limit: int
     running: dict[Attempt, None] = field(default_factory=dict)
-    _suspect: bool = False
+    probation: Probation = field(default_factory=Probation)
     _stopping: bool = False
     _interrupted: bool = False
 
@@ -112,17 +113,13 @@ class Work:
         handler = self.registry.get(task.type)
         if handler is None:
             return self._unknown(received, task)
-        if not admission.suspect:
-            return await self._leased(received, envelope, claim, handler)
-        if self._suspect:
-            # One suspect at a time: a killer must not take another suspect along (R4).
-            wait = round((0.5 + self.world.dice() / 2) * self.visibility)
-            return Ran(task, Interrupted(), wait=wait)
-        self._suspect = True
-        try:
-            return await self._leased(received, envelope, claim, handler)
-        finally:
-            self._suspect = False
+        if admission.suspect and self.probation.taken:
+            # One suspect at a time (R4); this one is shown again when the first may be through.
+            return Ran(task, Interrupted(), wait=self._later())
+        return await self._leased(received, envelope, claim, handler, suspect=admission.suspect)
+
+    def _later(self) -> int:
+        return round((0.5 + self.world.dice() / 2) * self.visibility)
 
     def _with_crash(self, claim: Claim, lapsed: Entry) -> Claim:
         """The claim, with the end of the one before it in its record: that one crashed."""
@@ -137,7 +134,13 @@ class Work:
         return Ran(task, Quarantined(failure(Cause.UNKNOWN_TYPE, "UnknownType", text)))
 
     async def _leased(
-        self, received: Received, envelope: Envelope, claim: Claim, handler: Handler
+        self,
+        received: Received,
+        envelope: Envelope,
+        claim: Claim,
+        handler: Handler,
+        *,
+        suspect: bool,
     ) -> Ran:
         """Run under a lease that is renewed until just before the claim is settled."""
         attempt = Attempt(Signals(stopping=self._stopping))
@@ -146,17 +149,20 @@ class Work:
         self.beat.hold(holding)
         started = asyncio.get_running_loop().time()
         outcome: Outcome
+        wait = 0
+        await self.probation.enter(attempt, suspect=suspect)
         try:
-            outcome = await self._prepared(holding, envelope, claim, handler)
+            outcome = attempt.why or await self._prepared(holding, envelope, claim, handler)
         except CallError as error:
             # The table failed us before the handler began: the task is not to blame.
             self.events.emit(Failed("prepare", str(error), claim.task.id))
-            outcome = Interrupted()
+            outcome, wait = Interrupted(), self._later()
         finally:
+            self.probation.leave(suspect=suspect)
             del self.running[attempt]
             await self.beat.release(holding)
         seconds = asyncio.get_running_loop().time() - started
-        return Ran(claim.task, outcome, handler.retry, seconds, holding.cancel_asked)
+        return Ran(claim.task, outcome, handler.retry, seconds, holding.cancel_asked, wait)
 
     async def _prepared(
         self, holding: Holding, envelope: Envelope, claim: Claim, handler: Handler
@@ -187,7 +193,7 @@ class Work:
         if sent is not None and fingerprint(task.type, sent) == task.fingerprint:
             return sent
         key = payload_key(task.id, task.fingerprint)
-        beside = await self.store.get_beside(key)
+        beside = await self.store.get_beside(key, in_seconds(self.visibility / 3000))
         if beside is None:
             return None
         now = self.world.now()
@@ -226,22 +232,37 @@ class Work:
         return outcome
 
     def _reporter(self, task: Task) -> Callable[[str], Awaitable[None]]:
-        """How a handler's progress reaches the table, from the loop or from a thread."""
-        loop, here = asyncio.get_running_loop(), threading.get_ident()
+        """How a handler's progress reaches the table, from the loop or from a thread.
 
-        async def write(value: str) -> None:
-            now = self.world.now()
-            statement = self.store.statements.progress(task.id, task.claim_no, value, now)
-            try:
-                await self.store.write(statement, in_seconds(self.visibility / 3000))
-            except CallError as error:
-                # Progress is for people: the work goes on without it.
-                self.events.emit(Failed("progress", str(error), task.id))
+        One write at a time, and only the latest value: a handler may report as often as it likes.
+        """
+        loop, here = asyncio.get_running_loop(), threading.get_ident()
+        latest: list[str] = []
+        writing: asyncio.Task[None] | None = None
+
+        async def write() -> None:
+            while latest:
+                value = latest.pop()
+                latest.clear()
+                now = self.world.now()
+                statement = self.store.statements.progress(task.id, task.claim_no, value, now)
+                try:
+                    await self.store.write(statement, in_seconds(self.visibility / 3000))
+                except CallError as error:
+                    # Progress is for people: the work goes on without it.
+                    self.events.emit(Failed("progress", str(error), task.id))
+
+        def put(value: str) -> Awaitable[None]:
+            nonlocal writing
+            latest.append(value)
+            if writing is None or writing.done():
+                writing = loop.create_task(write())
+            return asyncio.shield(writing)
 
         def report(value: str) -> Awaitable[None]:
             if threading.get_ident() == here:
-                return loop.create_task(write(value))
-            asyncio.run_coroutine_threadsafe(write(value), loop)
+                return put(value)
+            loop.call_soon_threadsafe(put, value)
             return _OnItsWay()
 
         return report

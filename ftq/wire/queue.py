@@ -62,7 +62,9 @@ class Message:
     @property
     def refused_since(self) -> int:
         """Since when no daemon has had a handler for it (R16), in milliseconds."""
-        return self._number(REFUSED_SINCE) or self.first_received_at
+        marked = self._number(REFUSED_SINCE) or 0
+        # The mark is an earlier copy's: one later than this copy's receipt is nobody's.
+        return marked if 0 < marked <= self.first_received_at else self.first_received_at
 
     def _number(self, name: str) -> int | None:
         value = self.attributes.get(name, {}).get("StringValue")

@@ -355,6 +355,26 @@ def test_a_sync_handler_runs_in_a_thread_and_reports_progress() -> None:
     play(story)
 
 
+def test_a_storm_of_progress_writes_little_and_ends_with_the_latest_value() -> None:
+    registry = Registry()
+
+    @registry.handler("busy")
+    async def busy(_: Number, context: Context) -> None:
+        for n in range(10_000):
+            _unawaited = context.progress(n)
+        await asyncio.sleep(1)
+        await context.progress({"done": True})
+
+    async def story(bench: Bench) -> None:
+        submitted = await bench.submit("busy", {})
+        await bench.start(registry)
+        (task,) = await bench.ended(submitted.id)
+        assert (task.state, task.progress) == (State.SUCCEEDED, '{"done":true}')
+        assert bench.aws.calls["BatchExecuteStatement"] <= 6
+
+    play(story)
+
+
 def test_a_handler_that_exits_does_not_take_the_daemon_along() -> None:
     registry = Registry()
 

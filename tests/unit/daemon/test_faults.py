@@ -107,8 +107,92 @@ def test_a_daemon_cut_off_from_the_table_cancels_its_handler_before_its_lease_en
         other = await bench.start(registry)
         (task,) = await bench.ended(submitted.id)
         assert (task.state, task.claim_no) == (State.SUCCEEDED, 2)
-        await zombie.tells("task.claim_lost")
         assert "task.crashed" in other.names()
+        cut.cut = False
+        await zombie.tells("task.claim_lost")
+        assert (await bench.task(submitted.id)).claim_no == 2
+
+    play(story)
+
+
+def test_a_table_that_is_throttled_for_longer_than_a_lease_makes_no_crashes() -> None:
+    registry = Registry()
+
+    @registry.handler("long", timeout=3600)
+    async def long(_: Number) -> None:
+        await asyncio.sleep(300)
+
+    async def story(bench: Bench) -> None:
+        clock = asyncio.get_running_loop().time
+
+        def outages(call: Call) -> Fault | None:
+            down = clock() < 1000 and clock() % 200 > 110  # 90 s of every 200
+            return THROTTLED if down and call.operation == "BatchExecuteStatement" else None
+
+        submitted = [await bench.submit("long", {"n": n}) for n in range(5)]
+        worker = await bench.start(registry, port=FaultyPort(bench.aws, outages))
+        tasks = await bench.ended(*(task.id for task in submitted))
+        assert {(task.state, task.attempts, task.crashes) for task in tasks} == {
+            (State.SUCCEEDED, 0, 0)
+        }
+        assert all(task.releases > 0 for task in tasks)
+        assert "task.crashed" not in worker.names()
+
+    play(story)
+
+
+def test_killers_among_many_take_no_innocent_along_however_many_they_are() -> None:
+    async def story(bench: Bench) -> None:
+        registry = Registry()
+        workers: list[Worker] = []
+
+        @registry.handler("killer")
+        async def killer(_: Number) -> None:
+            workers[-1].kill()
+            await asyncio.sleep(0)
+
+        @registry.handler("innocent")
+        async def innocent(_: Number) -> None:
+            await asyncio.sleep(10)
+
+        async def supervise() -> None:
+            while True:
+                workers.append(await bench.start(registry))
+                await asyncio.wait({workers[-1].run})
+
+        others = [await bench.submit("innocent", {}) for _ in range(20)]
+        supervisor = asyncio.create_task(supervise())
+        killers = []
+        for _ in range(10):
+            killers.append(await bench.submit("killer", {}))
+            await asyncio.sleep(1)
+        innocents = await bench.ended(*(task.id for task in others))
+        dead = await bench.ended(*(task.id for task in killers))
+        supervisor.cancel()
+        assert {(task.state, task.attempts) for task in innocents} == {(State.SUCCEEDED, 0)}
+        assert {task.cause for task in dead} == {"crash_loop"}
+
+    play(story)
+
+
+def test_a_payload_that_cannot_be_read_for_a_while_is_not_asked_for_in_a_hot_loop() -> None:
+    async def story(bench: Bench) -> None:
+        planned = bench.plan("echo", {"n": 1, "padding": "x" * 5000})
+        assert planned.beside is not None
+        later = bench.now() // 1000 + 90 * 86_400
+        await bench.aws.call(table.put_beside(TABLE, planned.beside, planned.payload, later))
+        await bench.aws.call(table.put(TABLE, planned.task))
+        await bench.send(encode(planned.task, None), queue.mark(queue.STORED, "1"))
+        clock = asyncio.get_running_loop().time
+
+        def unread(call: Call) -> Fault | None:
+            return THROTTLED if call.operation == "GetItem" and clock() < 600 else None
+
+        await bench.start(echoing(), port=FaultyPort(bench.aws, unread))
+        await asyncio.sleep(300)
+        assert bench.aws.calls["ChangeMessageVisibilityBatch"] <= 10
+        (task,) = await bench.ended(planned.task.id)
+        assert (task.state, task.attempts, task.crashes) == (State.SUCCEEDED, 0, 0)
 
     play(story)
 
@@ -124,10 +208,10 @@ def test_a_settle_on_a_lost_claim_writes_and_deletes_nothing() -> None:
 
     async def story(bench: Bench) -> None:
         submitted = await bench.submit("slow", {})
-        # Its settle takes 200 s to arrive; meanwhile it receives nothing.
+        # Its settle takes longer to arrive than it may keep the message to itself.
         late = script(
             {
-                "BatchExecuteStatement": [None, Fault(before=200)],
+                "BatchExecuteStatement": [None, Fault(before=400)],
                 "ReceiveMessage": [None, Fault(before=1000)],
             }
         )
