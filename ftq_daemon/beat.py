@@ -31,6 +31,7 @@ class Holding:
         renewed: Loop time of the last renewal that is known to hold.
         cancel_asked: Whether a renewal brought word that the task is to be cancelled.
         renewal: The renewal under way.
+        keeping: The last extension of the message's visibility, once cut off from the table.
         released: No further renewal: the claim is about to be settled.
     """
 
@@ -40,6 +41,7 @@ class Holding:
     renewed: float
     cancel_asked: bool = False
     renewal: asyncio.Task[None] | None = None
+    keeping: asyncio.Task[None] | None = None
     released: bool = False
 
 
@@ -65,7 +67,6 @@ class Beat:
         self._zombie_after = lease.zombie_after(visibility) / 1000
         # A dict for its order: renewals go out in the order of the claims, in every run.
         self._held: dict[Holding, None] = {}
-        self._keeping: set[asyncio.Task[None]] = set()
 
     @property
     def held(self) -> int:
@@ -80,8 +81,9 @@ class Beat:
         """Stop keeping a claim alive, *before* it is settled: a late beat would undo a hide."""
         self._held.pop(holding, None)
         holding.released = True
-        if holding.renewal is not None:
-            await holding.renewal
+        for under_way in (holding.renewal, holding.keeping):
+            if under_way is not None:
+                await under_way
 
     async def run(self) -> None:
         """Look around until cancelled."""
@@ -105,9 +107,7 @@ class Beat:
         still is, for whoever got it would take our silence for a crash.
         """
         if not holding.attempt.signals.lost and since < self._visibility / 1000:
-            keeping = asyncio.get_running_loop().create_task(self._keep(holding))
-            self._keeping.add(keeping)
-            keeping.add_done_callback(self._keeping.discard)
+            holding.keeping = asyncio.get_running_loop().create_task(self._keep(holding))
         holding.attempt.signals.lost = True
         holding.attempt.end(Interrupted())
 

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final, assert_never
 
+from ftq.errors import Throttled, Unavailable
 from ftq.lifecycle import State, follow
 from ftq.task import Entry
 from ftq.verdict import Abandon, Cancel, Complete, DeadLetter, Release, RetryAt, Settlement, Verdict
@@ -95,23 +96,18 @@ class Settler:
         a crash. Bounded, for it may be only us who cannot reach the table.
         """
         loop, visibility = asyncio.get_running_loop(), self.queue.visibility
-        keepers: list[asyncio.Task[None]] = []
-        age = loop.time() - received.seen
-        timer = loop.call_later(
-            max(0.0, visibility / 2 - age),
-            lambda: keepers.append(loop.create_task(self._keep(received))),
-        )
-        try:
-            return await self.store.write(statement, in_seconds(PATIENCE * visibility))
-        finally:
-            timer.cancel()
-            for keeper in keepers:
-                keeper.cancel()
-
-    async def _keep(self, received: Received) -> None:
-        for _ in range(3 * KEPT):
-            await self.queue.extend(received)
-            await asyncio.sleep(self.queue.visibility / 3)
+        patience = in_seconds(PATIENCE * visibility)
+        kept_until = in_seconds(KEPT * visibility)
+        while True:
+            try:
+                return await self.store.write(statement, in_seconds(visibility / 4))
+            except (Throttled, Unavailable):
+                if loop.time() > patience:
+                    raise
+            # Between two tries, never beside one: an extension that came after the settle would
+            # undo the hide that follows it.
+            if loop.time() < kept_until and loop.time() - received.seen > visibility / 3:
+                await self.queue.extend(received)
 
     async def _retire(self, received: Received, ran: Ran, verdict: Settlement) -> None:
         match verdict:

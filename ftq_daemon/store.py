@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from ftq.errors import CallError, Throttled, Unavailable
+from ftq.errors import CallError, CallRefused, Throttled, Unavailable
 from ftq.limits import STATEMENTS_PER_BATCH
 from ftq.ports import Port
 from ftq.sweep import Overdue
@@ -60,8 +60,10 @@ class Store:
                 raise
             if not isinstance(result, Failed):
                 return result
-            if not (result.transient and await backoff.pause()):
-                raise CallError("BatchExecuteStatement", result.code, result.message)
+            if not result.transient:
+                raise CallRefused("BatchExecuteStatement", result.code, result.message)
+            if not await backoff.pause():
+                raise Throttled("BatchExecuteStatement", result.code, result.message)
 
     async def put_beside(self, key: str, payload: str, expires_at: int) -> None:
         """Store a large payload beside its record (PROTOCOL R11); there already is as good.

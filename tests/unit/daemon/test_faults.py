@@ -208,10 +208,10 @@ def test_a_settle_on_a_lost_claim_writes_and_deletes_nothing() -> None:
 
     async def story(bench: Bench) -> None:
         submitted = await bench.submit("slow", {})
-        # Its settle takes longer to arrive than it may keep the message to itself.
+        # Its settle takes 200 s to arrive; meanwhile it receives nothing.
         late = script(
             {
-                "BatchExecuteStatement": [None, Fault(before=400)],
+                "BatchExecuteStatement": [None, Fault(before=200)],
                 "ReceiveMessage": [None, Fault(before=1000)],
             }
         )
