@@ -47,6 +47,7 @@ class Claim:
         crashes: Claims of this life that had lapsed before it.
         cancel_asked: Whether the task was to be cancelled already.
         settled: What it was settled to.
+        renewed: Whether its holder ever renewed it.
         wait: Milliseconds for which the settle makes the task wait.
         told: How often its settle was told.
     """
@@ -56,6 +57,7 @@ class Claim:
     crashes: int
     cancel_asked: bool
     settled: State | None = None
+    renewed: bool = False
     wait: int = 0
     told: int = 0
 

@@ -63,8 +63,10 @@ class HandWatch:
             del hands[copy.message_id]
         elif happening == "hidden":
             hand.hidden = True
-            claim = self.book.life(task_id).claims.get(hand.claim_no)
-            if claim is not None and claim.settled is not None:
+            life = self.book.life(task_id)
+            claim = life.claims.get(hand.claim_no)
+            # Until it knows that its settle was written, a daemon keeps the message to itself.
+            if claim is not None and claim.told and hand.claim_no in life.runs:
                 self._hidden_after_settle(copy, by, task_id, claim)
 
     def on_claim(self, by: str, task_id: str) -> None:

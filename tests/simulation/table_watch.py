@@ -113,7 +113,7 @@ class TableWatch:
         self.book.seen["claim lapsed"] += 1
         claim = life.claims.get(old.claim_no)
         holder = self.who(old.claimed_by)
-        if claim is None or holder is None or old.claim_no in life.runs:
+        if claim is None or holder is None or claim.renewed or old.claim_no in life.runs:
             return
         if not holder.excused(claim.granted):
             what = f"{old.claimed_by} was well, and did nothing with claim {old.claim_no}"
@@ -141,9 +141,8 @@ class TableWatch:
             life.deaths[new.claim_no] = now
             seen["crash loop"] += new.last_error is not None and new.last_error.kind == "crash_loop"
             self.on_step("dead", by, life.id)
-        if step == "touch" and new.sweeps > old.sweeps:
-            seen["swept"] += 1
-            seen["swept after a purge"] += now > self.book.purged_at
+        if step == "touch":
+            self._touched(life, old, new)
         if step == "cancel":
             seen["cancelled by an operator"] += 1
         if new.final:
@@ -151,6 +150,14 @@ class TableWatch:
             self.book.open.discard(life.id)
         else:
             self.book.open.add(life.id)
+
+    def _touched(self, life: Life, old: Task, new: Task) -> None:
+        if new.sweeps > old.sweeps:
+            self.book.seen["swept"] += 1
+            self.book.seen["swept after a purge"] += self.book.now > self.book.purged_at
+        claim = life.claims.get(new.claim_no)
+        if claim is not None and new.free_at > old.free_at:
+            claim.renewed = True
 
     def _waits(self, life: Life, new: Task) -> None:
         if new.state not in (State.RUNNING, State.DEAD):

@@ -22,7 +22,43 @@ CHUNK: Final = 250
 
 # In how many of the seeds of each chunk these have to happen: a simulation in which nothing goes
 # wrong proves nothing. About half of what did as this was written.
-SEEN: Final[Mapping[str, int]] = {}
+SEEN: Final[Mapping[str, int]] = {
+    # What AWS does.
+    "lost claim": 18,
+    "lost settle": 12,
+    "overdue claim": 7,
+    "partial claim": 12,
+    "throttled claim": 18,
+    "partial DeleteMessageBatch": 4,
+    "lost SendMessage": 10,
+    "redelivered": 25,
+    "missed": 6,
+    "sent afresh": 12,
+    "record expired": 7,
+    # What happens to daemons.
+    "killed by a handler": 35,
+    "killed at settle": 2,
+    "stalled at now": 6,
+    "stalled at overdue": 2,
+    "claim lapsed": 50,
+    "suspect run": 35,
+    "crash loop": 25,
+    "settle refused": 2,
+    "breaker.opened": 2,
+    "settled queued": 25,
+    # What people do.
+    "submit answered 503": 28,
+    "stored and never sent": 40,
+    "swept": 50,
+    "swept after a purge": 7,
+    "redrive": 20,
+    "redrive repeated": 8,
+    "revive": 10,
+    "cancel asked": 6,
+    "claim of what is to be cancelled": 2,
+    "cancelled by an operator": 14,
+    "message.put_aside": 6,
+}
 
 
 @pytest.mark.slow
@@ -33,7 +69,7 @@ def test_all_promises_hold_whatever_goes_wrong(first: int) -> None:
     reports = "\n\n".join(failure.report for failure in batch.failures[:2])
     assert not batch.failures, f"{len(batch.failures)} of {CHUNK} seeds failed\n{reports}"
     rare = {name: batch.seen[name] for name, least in SEEN.items() if batch.seen[name] < least}
-    assert not rare, f"too few of {CHUNK} seeds saw: {rare}"
+    assert not rare, f"of {CHUNK} seeds too few saw: {rare}"
 
 
 @pytest.mark.parametrize("seed", [3, 42, 225])
@@ -42,7 +78,7 @@ def test_a_seed_plays_the_same_each_time(seed: int) -> None:
 
 
 def test_a_seed_plays_the_same_in_every_process() -> None:
-    seeds = range(20, 60)
+    seeds = range(20, 40)
     here = [trace_hash(play(draw(seed))) for seed in seeds]
     code = (
         "from tests.simulation.batch import trace_hash\n"
