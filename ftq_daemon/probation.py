@@ -29,7 +29,8 @@ class Probation:
         self._running = 0
         self._alone = False
         self._timer: asyncio.TimerHandle | None = None
-        self._waiting: set[asyncio.Future[object]] = set()
+        # A dict for its order: who waited first starts first, in every run.
+        self._waiting: dict[asyncio.Future[object], None] = {}
 
     async def enter(self, attempt: Attempt, *, suspect: bool) -> None:
         """Wait until the attempt may start, or is told to end; `leave` must follow.
@@ -65,12 +66,12 @@ class Probation:
 
     async def _change(self, attempt: Attempt, seconds: float) -> None:
         turn: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        self._waiting.add(turn)
+        self._waiting[turn] = None
         try:
             ends = {turn, attempt.ended}
             await asyncio.wait(ends, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._waiting.discard(turn)
+            del self._waiting[turn]
 
     def _wake(self) -> None:
         for turn in self._waiting:

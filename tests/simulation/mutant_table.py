@@ -88,8 +88,8 @@ MUTANTS: Final = (
     Mutant(
         "R4",
         "suspects run together",
-        "ftq_daemon/work.py",
-        (("if not admission.suspect:", "if True:"),),
+        "ftq/verdict.py",
+        (("return Run(suspect=task.crashes >= crash_limit - 1)", "return Run(suspect=False)"),),
     ),
     Mutant(
         "R5",
@@ -202,11 +202,11 @@ MUTANTS: Final = (
         "ftq_daemon/settler.py",
         (
             (
-                "if await self._written(ran, verdict):\n"
+                "if await self._written(received, ran, verdict):\n"
                 "            self.events.emit(_event(ran, verdict, self.world.now()))\n"
                 "            await self._retire(received, ran, verdict)",
                 "await self._retire(received, ran, verdict)\n"
-                "        if await self._written(ran, verdict):\n"
+                "        if await self._written(received, ran, verdict):\n"
                 "            self.events.emit(_event(ran, verdict, self.world.now()))",
             ),
         ),
