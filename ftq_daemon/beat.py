@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ftq import lease
 from ftq.errors import CallError
 from ftq.outcome import CancelAsked, Interrupted, Lost
-from ftq.task import Task
+from ftq.task import Entry, Task
 from ftq.wire.table import Written
 from ftq_daemon.clock import World
 from ftq_daemon.events import Events, Failed
@@ -31,6 +31,7 @@ class Holding:
         renewed: Loop time of the last renewal that is known to hold.
         cancel_asked: Whether a renewal brought word that the task is to be cancelled.
         renewal: The renewal under way.
+        busy: Whether another write renews it, and so no renewal may begin.
         keeping: The last extension of the message's visibility, once cut off from the table.
         released: No further renewal: the claim is about to be settled.
     """
@@ -41,6 +42,7 @@ class Holding:
     renewed: float
     cancel_asked: bool = False
     renewal: asyncio.Task[None] | None = None
+    busy: bool = False
     keeping: asyncio.Task[None] | None = None
     released: bool = False
 
@@ -85,6 +87,10 @@ class Beat:
             if under_way is not None:
                 await under_way
 
+    def is_cut_off(self, holding: Holding) -> bool:
+        """Whether a claim was last renewed so long ago that it must be taken for lost (R14)."""
+        return asyncio.get_running_loop().time() - holding.renewed >= self._zombie_after
+
     async def run(self) -> None:
         """Look around until cancelled."""
         pause = min(1.0, self._interval / 4)
@@ -96,7 +102,7 @@ class Beat:
                 since = now - holding.renewed
                 if since >= self._zombie_after:
                     self._cut_off(holding, since)
-                elif since >= self._interval and holding.renewal is None:
+                elif since >= self._interval and not (holding.renewal or holding.busy):
                     holding.renewal = loop.create_task(self._renew(holding))
 
     def _cut_off(self, holding: Holding, since: float) -> None:
@@ -114,6 +120,27 @@ class Beat:
     async def _keep(self, holding: Holding) -> None:
         await self._queue.extend(holding.received)
 
+    async def write_crash(self, holding: Holding) -> bool:
+        """R17: write down that the claim before ours crashed, and renew ours with it.
+
+        Returns:
+            Whether the claim is still ours.
+
+        Raises:
+            CallError: The table did not answer.
+        """
+        if holding.renewal is not None:
+            await holding.renewal
+        # One renewal at a time: of two, the one that arrives last would set the lease's end.
+        holding.busy = True
+        try:
+            written = await self._renew_table(holding, holding.task.history)
+            if written:
+                await self._queue.extend(holding.received)
+            return written
+        finally:
+            holding.busy = False
+
     async def _renew(self, holding: Holding) -> None:
         try:
             await self._renew_table(holding)
@@ -125,17 +152,20 @@ class Beat:
         finally:
             holding.renewal = None
 
-    async def _renew_table(self, holding: Holding) -> None:
+    async def _renew_table(
+        self, holding: Holding, history: tuple[Entry, ...] | None = None
+    ) -> bool:
         started = asyncio.get_running_loop().time()
         end = lease.lease_end(self._world.now(), self._visibility)
         task = holding.task
-        beat = self._store.statements.beat(task.id, task.claim_no, end)
+        beat = self._store.statements.beat(task.id, task.claim_no, end, history)
         result = await self._store.write(beat, started + self._interval)
         if not isinstance(result, Written):
             if not holding.released:
                 holding.attempt.end(Lost())
-            return
+            return False
         holding.renewed = started
         if result.old is not None and result.old.cancel_requested:
             holding.cancel_asked = True
             holding.attempt.end(CancelAsked())
+        return True

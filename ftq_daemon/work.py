@@ -10,7 +10,6 @@ from typing import Final
 
 import structlog
 
-from ftq import lease
 from ftq.codec import Envelope, fingerprint
 from ftq.context import Context, Signals
 from ftq.errors import CallError
@@ -19,7 +18,6 @@ from ftq.registry import Handler, Registry
 from ftq.retry import RetryPolicy
 from ftq.task import Entry, Task, failure, payload_key, remember
 from ftq.verdict import Cause, Settle, admit
-from ftq.wire.table import Written
 from ftq_daemon.beat import Beat, Holding
 from ftq_daemon.claims import Claim
 from ftq_daemon.clock import World
@@ -167,23 +165,16 @@ class Work:
     async def _prepared(
         self, holding: Holding, envelope: Envelope, claim: Claim, handler: Handler
     ) -> Outcome:
-        if claim.lapsed is not None and not await self._write_crash(holding):
+        if claim.lapsed is not None and not await self.beat.write_crash(holding):
             return Lost()
         payload = await self._payload(envelope, holding.task)
         if payload is None:
             text = "its payload is neither in the message nor in the table"
             return Quarantined(failure(Cause.PAYLOAD_LOST, "PayloadLost", text))
+        if self.beat.is_cut_off(holding):
+            # The answers were so slow that another may have it: what is not begun, is given back.
+            return Interrupted()
         return await self._run(holding, handler, payload)
-
-    async def _write_crash(self, holding: Holding) -> bool:
-        """R17: the claim before ours crashed; that is written down before the handler starts."""
-        task = holding.task
-        end = lease.lease_end(holding.received.at, self.visibility)
-        beat = self.store.statements.beat(
-            task.id, task.claim_no, max(end, task.free_at), task.history
-        )
-        written = await self.store.write(beat, in_seconds(self.visibility / 3000))
-        return isinstance(written, Written)
 
     async def _payload(self, envelope: Envelope, task: Task) -> str | None:
         if task.payload is not None:

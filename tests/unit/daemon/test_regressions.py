@@ -9,7 +9,8 @@ from ftq.codec import encode
 from ftq.lifecycle import State
 from ftq.testing import Fault, FaultyPort, script
 from ftq.wire import queue
-from tests.unit.daemon.bench import Bench
+from ftq.wire.item import Item
+from tests.unit.daemon.bench import TABLE, Bench
 from tests.unit.daemon.test_daemon import Number, echoing, play
 
 
@@ -57,5 +58,63 @@ def test_a_settle_that_is_repeated_after_a_newer_claim_tells_nothing_and_touches
         (task,) = await bench.ended(submitted.id)
         assert (task.state, task.claim_no, task.attempts) == (State.SUCCEEDED, 2, 1)
         assert "task.succeeded" in second.names()
+
+    play(story)
+
+
+def test_a_claim_whose_answer_comes_as_its_lease_ends_is_given_back_and_not_run() -> None:
+    registry = Registry()
+    runs: list[int] = []
+
+    @registry.handler("work")
+    async def work(_: Number, context: Context) -> None:
+        runs.append(context.claim_no)
+
+    async def story(bench: Bench) -> None:
+        submitted = await bench.submit("work", {})
+        slow = script({"BatchExecuteStatement": [Fault(after=57)]})
+        await bench.start(registry, port=FaultyPort(bench.aws, slow))
+        (task,) = await bench.ended(submitted.id)
+        assert runs == [2]
+        assert (task.state, task.attempts, task.releases) == (State.SUCCEEDED, 0, 1)
+        assert task.crashes == 0
+
+    play(story)
+
+
+def test_a_suspect_that_waited_for_its_turn_still_has_its_lease_as_it_starts() -> None:
+    registry = Registry()
+    held: list[int] = []
+
+    @registry.handler("long", timeout=3600)
+    async def long(_: Number) -> None:
+        await asyncio.sleep(300)
+
+    @registry.handler("suspect")
+    async def suspect(_: Number) -> None:
+        await asyncio.sleep(1)
+
+    async def story(bench: Bench) -> None:
+        submitted = await bench.submit("suspect", {})
+        for _ in range(2):
+            worker = await bench.start(registry, visibility_seconds=20)
+            await worker.tells("task.claimed")
+            worker.kill()
+        worker = await bench.start(registry, visibility_seconds=20)
+        for _ in range(2):  # the first is swallowed by a poll that outlived its daemon
+            await bench.submit("long", {})
+            await asyncio.sleep(1)
+        assert worker.names() == ["task.claimed"]
+        # The line that says that the claim before crashed shortened the lease again.
+
+        def watch(key: str, _: Item | None, item: Item | None) -> None:
+            if key == submitted.id and item is not None and item["state"]["S"] == "running":
+                held.append(int(item["free_at"]["N"]) - bench.now())
+
+        bench.aws.table(TABLE).watchers.append(watch)
+        (task,) = await bench.ended(submitted.id)
+        assert (task.state, task.claim_no, task.crashes) == (State.SUCCEEDED, 3, 2)
+        assert len(held) > 3
+        assert min(held) == 19_000
 
     play(story)
