@@ -5,11 +5,9 @@ from __future__ import annotations
 import random
 from typing import Final, get_args
 
-from tests.simulation.schedule import (
-    Burst,
+from tests.simulation.ops import (
     Cancel,
     Drain,
-    Error,
     Expire,
     Garbage,
     Kill,
@@ -18,20 +16,17 @@ from tests.simulation.schedule import (
     MoveDlq,
     Op,
     Purge,
-    Rates,
     Redeliver,
     Redrive,
     Repeat,
     Resend,
-    Schedule,
     Spare,
     Stall,
     Start,
     Submit,
-    Target,
-    Terms,
     Way,
 )
+from tests.simulation.schedule import Burst, Error, Rates, Schedule, Target, Terms
 
 # What a run is about: one of these is turned up, the others stay low.
 THEMES: Final = (

@@ -14,8 +14,9 @@ from pydantic import BaseModel
 from ftq import Context, Registry, Reject, Retry, RetryPolicy
 from ftq.testing import current_process
 from tests.simulation.book import Book, End, Run
+from tests.simulation.ops import Kind
 from tests.simulation.runs import begin
-from tests.simulation.schedule import Kind, Schedule
+from tests.simulation.schedule import Schedule
 from tests.simulation.table_watch import Sender
 
 LONG: Final = 3600.0

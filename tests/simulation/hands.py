@@ -10,7 +10,7 @@ from ftq.testing import MemoryAws, now_ms
 from ftq.testing.message import Copy
 from ftq.testing.queue import MemoryQueue
 from ftq.wire import queue as wire
-from tests.simulation import schedule as ops
+from tests.simulation import ops
 from tests.simulation.book import Book
 from tests.simulation.node import RETENTION_DAYS, TABLE
 from tests.simulation.queue_watch import claim_of

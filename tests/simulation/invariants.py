@@ -9,8 +9,9 @@ from ftq.testing.message import Copy
 from ftq.testing.queue import MemoryQueue
 from tests.simulation.book import Book, Life
 from tests.simulation.node import Node
+from tests.simulation.ops import Purge
 from tests.simulation.queue_watch import claim_of
-from tests.simulation.schedule import Purge, Schedule
+from tests.simulation.schedule import Schedule
 
 
 def after_drain(book: Book, node: Node, left: int) -> None:

@@ -140,13 +140,13 @@ MUTANTS: Final = (
         "R12",
         "a message of a dead task is just deleted",
         _REFUSAL,
-        (("return DropDead(record.claim_no, cause)", "return Drop()"),),
+        (("return DropDead(record.claim_no, record.cause, record.last_error)", "return Drop()"),),
     ),
     Mutant(
         "R12",
         "a dead letter carries no claim_no",
         "ftq_daemon/attempt.py",
-        (("cause_of(cause), died_at)", "cause_of(cause))"),),
+        (("cause_line(cause, failed), died_at)", "cause_line(cause, failed))"),),
     ),
     Mutant(
         "R13",
@@ -159,6 +159,12 @@ MUTANTS: Final = (
         "a daemon that is cut off lets its handler run on",
         "ftq_daemon/beat.py",
         (("if since >= self._zombie_after:", "if False:"),),
+    ),
+    Mutant(
+        "R14",
+        "a handler starts whenever the claim's answer comes",
+        "ftq_daemon/work.py",
+        (("        if self.beat.is_cut_off(holding):\n", "        if False:\n"),),
     ),
     Mutant(
         "R17",

@@ -21,7 +21,8 @@ from ftq_daemon.events import Event, Events
 from ftq_daemon.settings import DaemonSettings
 from tests.simulation.book import Book
 from tests.simulation.handlers import CURRENT, OLD
-from tests.simulation.schedule import Moment, Schedule, Terms
+from tests.simulation.ops import Moment
+from tests.simulation.schedule import Schedule, Terms
 from tests.simulation.weather import Weather
 
 TABLE = "tasks"

@@ -25,7 +25,7 @@ from ftq.wire.statements import Statement, Statements
 from ftq.wire.table import Refused, Result, Written
 from tests.simulation.book import Book
 from tests.simulation.node import RETENTION_DAYS, TABLE
-from tests.simulation.schedule import Submit
+from tests.simulation.ops import Submit
 from tests.simulation.weather import Weather
 
 RETENTION: Final = RETENTION_DAYS * 86_400_000
@@ -57,7 +57,10 @@ class Clients:
 
     async def submit(self, submission: Submit) -> None:
         """Submit a task in its way."""
-        self.book.note("client", "submits", id_of(submission), f"{submission.way}")
+        life = self.book.life(id_of(submission))
+        if life.made and life.record is None:
+            return  # its retention is over: the key would stand for another task
+        self.book.note("client", "submits", life.id, f"{submission.way}")
         match submission.way:
             case "api":
                 await self._ask(submission)
@@ -86,7 +89,7 @@ class Clients:
         life = self.book.life(id_of(submission))
         for _ in range(_TRIES):
             if life.made and life.record is None:
-                return  # its retention is over: the key would stand for another task
+                return
             try:
                 submit(service, Request("POST", "/tasks", headers=headers, text=dump(document)))
             except Problem as problem:

@@ -15,7 +15,8 @@ from ftq.testing.queue import Happening
 from ftq.wire.queue import CLAIM_NO
 from tests.simulation.book import Book
 from tests.simulation.hand_watch import HandWatch
-from tests.simulation.schedule import Rates, Schedule, Stall, Start
+from tests.simulation.ops import Stall, Start
+from tests.simulation.schedule import Rates, Schedule
 from tests.simulation.table_watch import Sender
 
 # A hide is rounded up and jittered; while it fails it is repeated with the same seconds.

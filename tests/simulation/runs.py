@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ftq import Context
+from ftq.lifecycle import State
+from ftq.testing import now_ms
 from tests.simulation.book import Book, Claim, Life, Run
-from tests.simulation.schedule import Schedule, Start
+from tests.simulation.ops import Start
+from tests.simulation.schedule import Schedule
 from tests.simulation.table_watch import Sender
 
 Who = Callable[[str], Sender | None]
@@ -28,7 +31,11 @@ def begin(book: Book, schedule: Schedule, who: Who, context: Context, run: Run) 
     if claim_no in life.runs:
         book.accuse("one run for each claim", life.id, f"claim {claim_no} ran twice")
     _alone(book, schedule, life, claim, run)
-    _after_the_last(book, schedule, life, claim_no, who)
+    # An overdue beat may shorten a lease, and with clocks far apart a lease ends early for some.
+    skews = [abs(op.skew) for op in schedule.ops if isinstance(op, Start)]
+    if not schedule.rates.overdue and max(skews, default=0.0) <= _CLOSE_CLOCKS:
+        _after_the_last(book, life, claim_no, who)
+        _under_a_lease(book, life, claim_no, who)
     _crash_is_kept(book, life, claim_no)
     life.runs[claim_no] = run
 
@@ -52,12 +59,8 @@ def _suspect_runs(life: Life, by: str, limit: int) -> bool:
     )
 
 
-def _after_the_last(book: Book, schedule: Schedule, life: Life, claim_no: int, who: Who) -> None:
+def _after_the_last(book: Book, life: Life, claim_no: int, who: Who) -> None:
     """Whoever lost the task has told its handler to end, before another one starts (R14)."""
-    skews = [abs(op.skew) for op in schedule.ops if isinstance(op, Start)]
-    # An overdue beat may shorten a lease, and with clocks far apart a lease ends early for some.
-    if schedule.rates.overdue or max(skews, default=0.0) > _CLOSE_CLOCKS:
-        return
     for number, run in life.runs.items():
         holder = who(run.by)
         over = bool(run.end) or run.told or number >= claim_no or run.began > book.now - _PROMPT
@@ -65,6 +68,18 @@ def _after_the_last(book: Book, schedule: Schedule, life: Life, claim_no: int, w
             continue
         what = f"claim {number} runs on {run.by} as claim {claim_no} starts"
         book.accuse("a handler is told when its claim is lost", life.id, what)
+
+
+def _under_a_lease(book: Book, life: Life, claim_no: int, who: Who) -> None:
+    """No handler starts on a claim that its daemon can know to be over (R14)."""
+    record, claim = life.record, life.claims[claim_no]
+    holder = who(claim.by)
+    if holder is None or holder.frozen(claim.granted):
+        return
+    held = record is not None and record.state is State.RUNNING and record.claim_no == claim_no
+    if record is None or not held or record.free_at <= now_ms():
+        what = f"{claim.by} starts claim {claim_no} late: {record and record.claim_no}"
+        book.accuse("a handler starts under a lease", life.id, what)
 
 
 def _crash_is_kept(book: Book, life: Life, claim_no: int) -> None:

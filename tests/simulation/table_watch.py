@@ -11,6 +11,7 @@ from ftq.task import Task
 from ftq.testing import now_ms, sender
 from ftq.wire.item import Item, read_task
 from tests.simulation.book import Book, Claim, Life
+from tests.simulation.schedule import Schedule
 from tests.simulation.writes import WRITES, Step, Write, step_of
 
 
@@ -42,11 +43,13 @@ class TableWatch:
 
     Attributes:
         book: Where it is written.
+        schedule: The run.
         who: The daemons by name; None for other senders.
         on_step: Told of each kind of step, who took it, and with which task.
     """
 
     book: Book
+    schedule: Schedule
     who: Callable[[str], Sender | None]
     on_step: Callable[[str, str, str], None]
 
@@ -95,7 +98,8 @@ class TableWatch:
         self._lapse(life, old, step)
         skew = max(0, node.skew) if node is not None else 0
         spared = node is not None and node.spared
-        write = Write(old, new, by, now_ms(), skew, spared, step)
+        ordered = not self.schedule.rates.overdue
+        write = Write(old, new, by, now_ms(), skew, spared, ordered, step)
         for promise in WRITES:
             if broken := promise(write, life, self.book):
                 self.book.accuse(promise.__name__.replace("_", " "), life.id, broken)

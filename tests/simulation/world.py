@@ -13,7 +13,7 @@ from ftq.testing import FaultyPort, MemoryAws, Process, ProcessLoop, RemotePort,
 from ftq.testing.queue import MemoryQueue
 from ftq.text import dump
 from ftq.wire import create, queue
-from tests.simulation import schedule as ops
+from tests.simulation import ops
 from tests.simulation.book import Book
 from tests.simulation.hand_watch import HandWatch
 from tests.simulation.handlers import SCENE, Scene
@@ -21,8 +21,9 @@ from tests.simulation.hands import Hands
 from tests.simulation.invariants import after_drain, at_the_end
 from tests.simulation.node import TABLE, Node
 from tests.simulation.operators import Clients, Operators, id_of
+from tests.simulation.ops import Op, Submit
 from tests.simulation.queue_watch import QueueWatch
-from tests.simulation.schedule import Op, Schedule, Submit
+from tests.simulation.schedule import Schedule
 from tests.simulation.table_watch import TableWatch
 from tests.simulation.weather import Weather
 
@@ -105,7 +106,7 @@ class World:
         )
         self._queue.watchers.append(self.watch.on_queue)
         self._dlq.watchers.append(self.watch.on_dead_letters)
-        watch = TableWatch(self.book, self._named, self._stepped)
+        watch = TableWatch(self.book, self.schedule, self._named, self._stepped)
         self.aws.table(TABLE).watchers.append(watch)
         grace, (api, operator) = self.schedule.terms.grace * 1000, self._weathers
         self.clients = Clients(self.aws, self.book, api, self._dice, self._url, grace)
@@ -166,7 +167,7 @@ class World:
         left = await node.drain(calm=calm)
         if left is not None:
             self.book.seen["drained"] += 1
-        if left is not None and calm and not hindered:
+        if left is not None and calm and not (hindered or node.frozen(node.drained_at)):
             after_drain(self.book, node, left)
 
     # --- the operations -----------------------------------------------------------------------

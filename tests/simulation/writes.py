@@ -28,6 +28,7 @@ class Write:
         now: True wall time in milliseconds.
         skew: Milliseconds by which the sender's clock may be off.
         spared: Whether a breaker of the sender's has ever opened.
+        ordered: Whether calls arrive in the order in which they were given up.
     """
 
     old: Task
@@ -36,6 +37,7 @@ class Write:
     now: int
     skew: int
     spared: bool
+    ordered: bool
     step: Step
 
 
@@ -156,6 +158,15 @@ def one_life_for_each_death(write: Write, life: Life, book: Book) -> str:
     return ""
 
 
+def a_renewal_extends(write: Write, life: Life, book: Book) -> str:
+    """A lease that was promised is not shortened."""
+    old, new = write.old, write.new
+    running = write.step == "touch" and new.state is State.RUNNING
+    if not running or not write.ordered or new.free_at >= old.free_at:
+        return ""
+    return f"{write.by} shortened claim {new.claim_no} by {old.free_at - new.free_at} ms"
+
+
 def quarantined_for_crashes(write: Write, life: Life, book: Book) -> str:
     """A crash loop has as many crashes as its limit, and no handler ran in the end."""
     new = write.new
@@ -176,5 +187,6 @@ WRITES: Final[tuple[Promise, ...]] = (
     crashes_are_lapses,
     expires_only_when_final,
     one_life_for_each_death,
+    a_renewal_extends,
     quarantined_for_crashes,
 )
