@@ -19,6 +19,8 @@ from ftq_daemon.sinks.log import configure
 
 BAD_USAGE = 2
 UNREACHABLE = 3
+# How long a reader of the log that does not keep up is waited for at the end.
+LAST_LINES_SECONDS = 1.0
 
 
 async def _serve(settings: DaemonSettings, registry: Registry) -> int:
@@ -55,15 +57,17 @@ def main() -> int:
     except RegistryError as error:
         sys.stderr.write(f"FTQ_HANDLERS={settings.handlers!r}: {error}\n")
         return BAD_USAGE
-    configure(settings.log_level)
+    lines = configure(settings.log_level)
     try:
         return uvloop.run(_serve(settings, registry))
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return BAD_USAGE
     except CallError as error:
-        structlog.get_logger("ftq").error("daemon.failed", what="start", error=str(error))
+        structlog.get_logger().error("daemon.failed", what="start", error=str(error))
         return UNREACHABLE
+    finally:
+        lines.close(LAST_LINES_SECONDS)
 
 
 if __name__ == "__main__":

@@ -182,7 +182,7 @@ async def running(settings: DaemonSettings, registry: Registry) -> AsyncIterator
             )
             background.append(protection.run)
         daemon.background = background
-        sinks: list[Sink] = [LogSink(name), metrics]
+        sinks: list[Sink] = [LogSink(name, settings.log_level), metrics]
         events.sinks = sinks
         async with serve(daemon, settings.health_host, settings.health_port, metrics.render) as url:
             events.emit(Started(name, url, len(registry), settings.concurrency))

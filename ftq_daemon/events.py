@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Final, TypeAlias, get_args
 
 from ftq.task import Failure, Task
 
@@ -234,6 +234,7 @@ Event: TypeAlias = (
     | Draining
     | Stopped
 )
+EVENTS: Final[tuple[type[Event], ...]] = get_args(Event)
 Sink: TypeAlias = Callable[[Event], None]
 
 

@@ -28,16 +28,18 @@ def _logging() -> Iterator[None]:
     structlog.contextvars.clear_contextvars()
 
 
-def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
-    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+def lines(capfd: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    return [json.loads(line) for line in capfd.readouterr().out.splitlines()]
 
 
 def test_an_event_is_a_line_with_the_keys_of_the_contract(
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     configure("INFO")
-    LogSink("d1")(facts.Retrying(TASK, 0.25, failure("exception", "ValueError", "no"), at=5))
-    (line,) = lines(capsys)
+    LogSink("d1", "DEBUG")(
+        facts.Retrying(TASK, 0.25, failure("exception", "ValueError", "no"), at=5)
+    )
+    (line,) = lines(capfd)
     assert line.pop("timestamp")
     assert line == {
         "level": "warning",
@@ -57,40 +59,40 @@ def test_an_event_is_a_line_with_the_keys_of_the_contract(
 
 
 def test_what_a_handler_logs_either_way_carries_its_task(
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     configure("INFO")
     structlog.contextvars.bind_contextvars(task_id="t1", correlation_id="c1")
     structlog.get_logger("shop").info("mail.sent", to=3)
     logging.getLogger("shop").warning("slow %s", "relay")
-    first, second = lines(capsys)
+    first, second = lines(capfd)
     assert (first["event"], first["task_id"], first["to"]) == ("mail.sent", "t1", 3)
     assert (second["event"], second["level"]) == ("slow relay", "warning")
     assert second["correlation_id"] == "c1"
 
 
 def test_the_level_is_honoured_and_chatty_libraries_are_not_heard(
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     configure("DEBUG")
     logging.getLogger("botocore.endpoint").debug("the whole request, payload and all")
-    LogSink("d1")(facts.Called("sqs", "SendMessage", "ok", 0.1))
-    assert [line["event"] for line in lines(capsys)] == ["aws.called"]
+    LogSink("d1", "DEBUG")(facts.Called("sqs", "SendMessage", "ok", 0.1))
+    assert [line["event"] for line in lines(capfd)] == ["aws.called"]
     configure("WARNING")
-    LogSink("d1")(facts.Claimed(TASK, 0.1))
-    assert lines(capsys) == []
+    LogSink("d1", "DEBUG")(facts.Claimed(TASK, 0.1))
+    assert lines(capfd) == []
 
 
 def test_the_life_of_the_process_is_told_whatever_the_level(
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     configure("CRITICAL")
-    sink = LogSink("d1")
+    sink = LogSink("d1", "CRITICAL")
     sink(facts.Started("d1", "http://127.0.0.1:1", handlers=1, concurrency=64))
     sink(facts.Claimed(TASK, 0.1))
     sink(facts.Draining(0))
     sink(facts.Stopped(0))
-    told = [(line["event"], line["level"]) for line in lines(capsys)]
+    told = [(line["event"], line["level"]) for line in lines(capfd)]
     assert told == [(f"daemon.{each}", "info") for each in ("started", "draining", "stopped")]
 
 
@@ -103,3 +105,46 @@ def test_a_sink_that_fails_does_not_stop_the_others() -> None:
     events = facts.Events([broken, heard.append])
     events.emit(facts.Draining(1))
     assert (heard, events.broken) == ([facts.Draining(1)], 1)
+
+
+def test_no_value_is_too_odd_for_a_line(capfd: pytest.CaptureFixture[str]) -> None:
+    configure("INFO")
+    endless: list[object] = []
+    endless.append(endless)
+    odd = {
+        "half": "\ud800",
+        "huge": 2**70,
+        "bytes": b"x",
+        "object": object,
+        "nan": float("nan"),
+        "keys": {1: 2},
+        "endless": endless,
+    }
+    for name, value in odd.items():
+        structlog.get_logger().info("odd", **{name: value})
+    logging.getLogger("shop").error("%d of them", "not a number")
+    logging.getLogger("shop").log(25, "between the levels")
+    *strange, unformatted, between = lines(capfd)
+    assert [set(line) & set(odd) for line in strange] == [{name} for name in odd]
+    assert (unformatted["event"], unformatted["level"]) == ("%d of them", "error")
+    assert (between["event"], between["level"]) == ("between the levels", "info")
+
+
+def test_a_line_begins_with_when_how_grave_and_what(capfd: pytest.CaptureFixture[str]) -> None:
+    configure("INFO")
+    LogSink("d1", "INFO")(facts.Claimed(TASK, 0.1))
+    (line,) = lines(capfd)
+    assert list(line)[:4] == ["timestamp", "level", "event", "daemon"]
+
+
+def test_a_traceback_and_a_warning_are_in_the_line(capfd: pytest.CaptureFixture[str]) -> None:
+    configure("INFO")
+    try:
+        raise ValueError("no")
+    except ValueError:
+        logging.getLogger("shop").exception("failed: 100%")
+    logging.getLogger("py.warnings").warning("old")
+    failed, warned = lines(capfd)
+    assert failed["event"] == "failed: 100%"
+    assert str(failed["exception"]).endswith("ValueError: no")
+    assert warned["level"] == "warning"

@@ -1,0 +1,97 @@
+"""Writes lines to a descriptor that may be slow, full or gone, and never waits for it.
+
+A line goes out at once while the reader keeps up, so that what a crash leaves behind is complete.
+Once it does not, lines gather behind it, and a thread of their own brings them out in order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+# A write of up to so many bytes does not block where poll(2) promises room: POSIX's least
+# PIPE_BUF is 512, Linux has 4,096 (pipe(7)).
+_AT_ONCE: Final = select.PIPE_BUF
+WAITING_BYTES: Final = 4 * 1024 * 1024
+
+
+class Lines:
+    """Lines on their way to a descriptor.
+
+    Args:
+        descriptor: Where they go; it stays open, and stays in the mode that it is in.
+        told: Makes the line that says how many were lost.
+        most: Bytes that may wait; what comes beyond them is lost, and counted.
+
+    Attributes:
+        lost: Lines that were lost so far.
+    """
+
+    def __init__(
+        self, descriptor: int, told: Callable[[int], bytes], most: int = WAITING_BYTES
+    ) -> None:
+        """Set up; nothing is written, and no thread runs until one is needed."""
+        self.lost = 0
+        self._descriptor = descriptor
+        self._told = told
+        self._most = most
+        self._untold = 0
+        self._waiting: deque[bytes] = deque()
+        self._bytes = 0
+        self._behind = False
+        self._lock = threading.Lock()
+        self._caught_up = threading.Condition(self._lock)
+        self._room = select.poll()
+        self._room.register(descriptor, select.POLLOUT)
+
+    def write(self, line: bytes) -> None:
+        """Write a line, now or when there is room. From any thread; never blocks, never raises."""
+        with self._lock:
+            if not self._behind and len(line) <= _AT_ONCE and self._has_room():
+                self._out(line)
+                return
+            if self._bytes + len(line) > self._most:
+                self.lost += 1
+                self._untold += 1
+                return
+            self._waiting.append(line)
+            self._bytes += len(line)
+            if not self._behind:
+                self._behind = True
+                threading.Thread(target=self._catch_up, name="log", daemon=True).start()
+
+    def close(self, seconds: float) -> None:
+        """Give what still waits so long to get out."""
+        with self._lock:
+            self._caught_up.wait_for(lambda: not self._behind, seconds)
+
+    def _has_room(self) -> bool:
+        return bool(self._room.poll(0))
+
+    def _catch_up(self) -> None:
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._behind = False
+                    self._caught_up.notify_all()
+                    return
+                line = self._waiting.popleft()
+                self._bytes -= len(line)
+                if not self._waiting and self._untold:
+                    line += self._told(self._untold)
+                    self._untold = 0
+            self._out(line)
+
+    def _out(self, line: bytes) -> None:
+        rest = memoryview(line)
+        # A reader that is gone is no reason to stop working.
+        with contextlib.suppress(OSError):
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+            return
+        self.lost += 1

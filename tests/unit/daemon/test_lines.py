@@ -1,0 +1,88 @@
+"""A log that is slow, full or gone holds nobody up, and says what it lost."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from ftq_daemon.sinks.lines import Lines
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, int]]:
+    ends = os.pipe()
+    yield ends
+    for end in ends:
+        try:
+            os.close(end)
+        except OSError:
+            continue  # the test closed it
+
+
+def told(count: int) -> bytes:
+    return b"lost %d\n" % count
+
+
+def read(end: int, count: int) -> list[bytes]:
+    text = b""
+    while text.count(b"\n") < count:
+        text += os.read(end, 65_536)
+    return text.splitlines()
+
+
+def test_a_line_is_out_as_soon_as_it_is_written(pipe: tuple[int, int]) -> None:
+    reader, writer = pipe
+    Lines(writer, told).write(b"one\n")
+    os.set_blocking(reader, False)
+    assert os.read(reader, 100) == b"one\n"
+
+
+def test_a_reader_that_stands_still_holds_up_no_writer_and_gets_every_line_in_order(
+    pipe: tuple[int, int],
+) -> None:
+    reader, writer = pipe
+    lines = Lines(writer, told)
+    sent = [b"%06d %s" % (number, b"x" * 100) for number in range(5000)]
+    for line in sent:
+        lines.write(line + b"\n")
+    assert read(reader, len(sent)) == sent
+    lines.write(b"long " + b"y" * 300_000 + b"\n")
+    lines.write(b"last\n")
+    assert [len(line) for line in read(reader, 2)] == [300_005, 4]
+    assert lines.lost == 0
+
+
+def test_what_no_longer_fits_is_lost_and_told(pipe: tuple[int, int]) -> None:
+    reader, writer = pipe
+    lines = Lines(writer, told, most=300_000)
+    for _ in range(10):
+        lines.write(b"z" * 99_999 + b"\n")
+    lost = lines.lost
+    assert lost in (6, 7)  # one may be in the thread's hands
+    got = read(reader, 10 - lost + 1)
+    assert got[-1] == b"lost %d" % lost
+    assert {line[:1] for line in got[:-1]} == {b"z"}
+
+
+def test_a_reader_that_is_gone_raises_nothing(pipe: tuple[int, int]) -> None:
+    reader, writer = pipe
+    lines = Lines(writer, told)
+    os.close(reader)
+    lines.write(b"one\n")
+    lines.write(b"two " * 10_000 + b"\n")
+    lines.close(10)
+    assert lines.lost == 2
+
+
+def test_closing_waits_for_what_is_on_its_way_but_not_for_ever(pipe: tuple[int, int]) -> None:
+    reader, writer = pipe
+    lines = Lines(writer, told)
+    lines.write(b"x" * 200_000 + b"\n")
+    lines.close(0)
+    assert len(read(reader, 1)[0]) == 200_000
+    lines.close(10)
+    lines.write(b"after\n")
+    os.set_blocking(reader, False)
+    assert os.read(reader, 100) == b"after\n"
