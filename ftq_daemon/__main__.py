@@ -1,4 +1,4 @@
-"""``python -m ftq_daemon``: run one daemon until SIGTERM or SIGINT."""
+"""``python -m ftq_daemon``: run a daemon until SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable, Coroutine
 
 import structlog
 import uvloop
@@ -13,7 +14,8 @@ import uvloop
 from ftq.errors import CallError, RegistryError, SettingsError
 from ftq.registry import Registry, load
 from ftq.settings import read
-from ftq_daemon.bootstrap import running
+from ftq_daemon.bootstrap import running, several
+from ftq_daemon.fleet.leash import Leash
 from ftq_daemon.settings import DaemonSettings
 from ftq_daemon.sinks.log import configure
 
@@ -23,21 +25,38 @@ UNREACHABLE = 3
 LAST_LINES_SECONDS = 1.0
 
 
-async def _serve(settings: DaemonSettings, registry: Registry) -> int:
-    stop = asyncio.Event()
+def _on_signals(stop: Callable[[], None], kill: Callable[[], None]) -> None:
+    """Stop at the first SIGTERM or SIGINT, leave at once at the second."""
     loop = asyncio.get_running_loop()
+    told: set[int] = set()
 
     def on_signal(number: int) -> None:
-        if stop.is_set():
-            # Told twice: leave at once. What is in hand comes back by its visibility timeout.
+        if told:
+            # What is in hand comes back by its visibility timeout.
+            kill()
             os._exit(128 + number)
-        stop.set()
+        told.add(number)
+        stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
-    async with running(settings, registry) as daemon:
+
+
+async def _serve_one(settings: DaemonSettings, registry: Registry) -> int:
+    stop = asyncio.Event()
+    _on_signals(stop.set, lambda: None)
+    leash = Leash.of(os.environ)
+    if leash:
+        leash.on_loss(stop.set)
+    async with running(settings, registry, leash) as daemon:
         left = await daemon.run(stop)
     return 1 if left else 0
+
+
+async def _serve_several(settings: DaemonSettings) -> int:
+    async with several(settings) as fleet:
+        _on_signals(fleet.stop, fleet.kill)
+        return await fleet.run()
 
 
 def main() -> int:
@@ -52,14 +71,20 @@ def main() -> int:
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return BAD_USAGE
+    if settings.processes > 1:
+        return _run(_serve_several(settings), settings)
     try:
         registry = load(settings.handlers)
     except RegistryError as error:
         sys.stderr.write(f"FTQ_HANDLERS={settings.handlers!r}: {error}\n")
         return BAD_USAGE
+    return _run(_serve_one(settings, registry), settings)
+
+
+def _run(serve: Coroutine[object, object, int], settings: DaemonSettings) -> int:
     lines = configure(settings.log_level)
     try:
-        return uvloop.run(_serve(settings, registry))
+        return uvloop.run(serve)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return BAD_USAGE

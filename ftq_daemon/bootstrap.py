@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import socket
 import time
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import aiohttp
 
 from ftq.breaker import BreakerPolicy
 from ftq.errors import SettingsError
@@ -25,9 +28,12 @@ from ftq_daemon.claims import Claims
 from ftq_daemon.clock import World
 from ftq_daemon.daemon import Daemon
 from ftq_daemon.events import Called, Events, Sink, Started
-from ftq_daemon.health import serve
+from ftq_daemon.fleet.answers import FleetAnswers
+from ftq_daemon.fleet.fleet import Fleet
+from ftq_daemon.fleet.leash import Leash
+from ftq_daemon.health import Answers, answers_of, serve
 from ftq_daemon.intake import MOST_POLLERS, Intake
-from ftq_daemon.protection import ScaleInProtection
+from ftq_daemon.protection import Protect, ScaleInProtection
 from ftq_daemon.queue import Queue
 from ftq_daemon.runner import Runner
 from ftq_daemon.settings import GRACE_SECONDS, DaemonSettings
@@ -151,8 +157,15 @@ def _policy(text: str) -> dict[str, Json]:
 
 
 @asynccontextmanager
-async def running(settings: DaemonSettings, registry: Registry) -> AsyncIterator[Daemon]:
+async def running(
+    settings: DaemonSettings, registry: Registry, leash: Leash | None
+) -> AsyncIterator[Daemon]:
     """A daemon over real AWS, ready to run, with its sinks and its HTTP.
+
+    Args:
+        settings: Its settings.
+        registry: Its handlers.
+        leash: What ties it to its fleet; None if it stands alone.
 
     Raises:
         SettingsError: The settings do not fit the queues, or the health port cannot be had.
@@ -176,14 +189,58 @@ async def running(settings: DaemonSettings, registry: Registry) -> AsyncIterator
             breakers=lambda: daemon.attempts.breakers.positions,
         )
         background = [Watchdog(events).run]
-        if agent := os.environ.get("ECS_AGENT_URI"):
-            protection = ScaleInProtection(
-                EcsAgent(agent).protect, lambda: bool(daemon.intake.attempts), events
-            )
+        if protect := leash.protect if leash else _ecs_protection():
+            protection = ScaleInProtection(protect, lambda: bool(daemon.intake.attempts), events)
             background.append(protection.run)
         daemon.background = background
         sinks: list[Sink] = [LogSink(name, settings.log_level), metrics]
         events.sinks = sinks
-        async with serve(daemon, settings.health_host, settings.health_port, metrics.render) as url:
-            events.emit(Started(name, url, len(registry), settings.concurrency))
+        answers = answers_of(daemon, metrics.render)
+        async with serve(answers, settings.health_host, settings.health_port) as url:
+            if leash:
+                leash.started(url, len(registry))
+            else:
+                events.emit(Started(name, url, len(registry), settings.concurrency))
             yield daemon
+
+
+@asynccontextmanager
+async def several(settings: DaemonSettings) -> AsyncIterator[Fleet]:
+    """Several processes of one daemon, to be run, with the HTTP that they share.
+
+    Raises:
+        SettingsError: The health port cannot be had.
+    """
+    name = daemon_name()
+    events = Events([LogSink(name, settings.log_level)])
+    fleet = Fleet(settings.processes, settings.stop_timeout_seconds, events)
+    async with aiohttp.ClientSession() as session, AsyncExitStack() as stack:
+        asked = FleetAnswers(fleet, session)
+        answers = Answers(asked.alive, asked.ready, asked.metrics)
+        url = await stack.enter_async_context(
+            serve(answers, settings.health_host, settings.health_port)
+        )
+        background = [asyncio.create_task(_tell_start(fleet, settings, events, name, url))]
+        if protect := _ecs_protection():
+            protection = ScaleInProtection(protect, lambda: fleet.busy, events)
+            background.append(asyncio.create_task(protection.run()))
+        try:
+            yield fleet
+        finally:
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
+
+
+async def _tell_start(
+    fleet: Fleet, settings: DaemonSettings, events: Events, name: str, url: str
+) -> None:
+    await fleet.started.wait()
+    handlers = max((each.handlers for each in fleet.members.values()), default=0)
+    if handlers:
+        events.emit(Started(name, url, handlers, settings.concurrency * settings.processes))
+
+
+def _ecs_protection() -> Protect | None:
+    agent = os.environ.get("ECS_AGENT_URI")
+    return EcsAgent(agent).protect if agent else None

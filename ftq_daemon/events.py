@@ -200,6 +200,20 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessEnded:
+    """One of the daemon's processes ended by itself; another takes its place.
+
+    Attributes:
+        process: Which, from 1.
+        code: Its exit code; the number of the signal that ended it, negative.
+    """
+
+    name: ClassVar[str] = "daemon.process_ended"
+    process: int
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
 class Draining:
     """The daemon was told to stop: it takes nothing new."""
 
@@ -231,6 +245,7 @@ Event: TypeAlias = (
     | Called
     | Failed
     | Started
+    | ProcessEnded
     | Draining
     | Stopped
 )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Final
+from typing import Final, TypeAlias
 
 from aiohttp import web
 
@@ -40,9 +41,43 @@ def ready(daemon: Daemon) -> str:
     return ""
 
 
-def _probe(check: Callable[[], str]) -> Callable[[web.Request], Awaitable[web.Response]]:
+Check: TypeAlias = Callable[[], Awaitable[str]]
+"""Looks for a problem; '' if there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the three routes answer.
+
+    Attributes:
+        alive: Why the process should be replaced.
+        ready: Why it claims no work.
+        metrics: The Prometheus exposition.
+    """
+
+    alive: Check
+    ready: Check
+    metrics: Callable[[], Awaitable[bytes]]
+
+
+def answers_of(daemon: Daemon, render: Callable[[], bytes]) -> Answers:
+    """The answers of one daemon."""
+
+    async def is_alive() -> str:
+        return alive(daemon)
+
+    async def is_ready() -> str:
+        return ready(daemon)
+
+    async def metrics() -> bytes:
+        return render()
+
+    return Answers(is_alive, is_ready, metrics)
+
+
+def _probe(check: Check) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def respond(_: web.Request) -> web.Response:
-        problem = check()
+        problem = await check()
         status = 503 if problem else 200
         return web.json_response({"status": problem or "ok"}, status=status)
 
@@ -50,16 +85,13 @@ def _probe(check: Callable[[], str]) -> Callable[[web.Request], Awaitable[web.Re
 
 
 @asynccontextmanager
-async def serve(
-    daemon: Daemon, host: str, port: int, metrics: Callable[[], bytes]
-) -> AsyncIterator[str]:
+async def serve(answers: Answers, host: str, port: int) -> AsyncIterator[str]:
     """Serve while the context lasts.
 
     Args:
-        daemon: Who is asked about.
+        answers: What is answered.
         host: The address to listen on.
         port: The port; 0 for any that is free.
-        metrics: Renders the Prometheus exposition.
 
     Yields:
         The base URL, as reached from this machine.
@@ -70,11 +102,11 @@ async def serve(
 
     async def exposition(_: web.Request) -> web.Response:
         headers = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
-        return web.Response(body=metrics(), headers=headers)
+        return web.Response(body=await answers.metrics(), headers=headers)
 
     app = web.Application()
-    app.router.add_get("/healthz", _probe(lambda: alive(daemon)))
-    app.router.add_get("/readyz", _probe(lambda: ready(daemon)))
+    app.router.add_get("/healthz", _probe(answers.alive))
+    app.router.add_get("/readyz", _probe(answers.ready))
     app.router.add_get("/metrics", exposition)
     runner = web.AppRunner(app, access_log=None, handle_signals=False)
     await runner.setup()

@@ -38,9 +38,9 @@ class DaemonSettings(Settings):
     sweep_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
     sweep_grace_seconds: Annotated[int, Field(ge=1, le=86_400)] = 900
     crash_limit: Annotated[int, Field(ge=2, le=100)] = 3
+    processes: Annotated[int, Field(ge=1, le=64)] = 1
     # Known to the contract, not to this version: refused rather than ignored.
     tracing: Literal["off"] = "off"
-    processes: Annotated[int, Field(ge=1, le=1)] = 1
 
     @model_validator(mode="after")
     def _queues_differ(self) -> DaemonSettings:

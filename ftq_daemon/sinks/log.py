@@ -37,6 +37,7 @@ _LEVELS: Final[Mapping[type[Event], int]] = {
     facts.Dead: logging.ERROR,
     facts.PutAside: logging.ERROR,
     facts.Failed: logging.ERROR,
+    facts.ProcessEnded: logging.ERROR,
 }
 _HEAD: Final = ("timestamp", "level", "event")
 # The life of the process is told whatever the level: supervisors wait for these lines.

@@ -12,7 +12,7 @@ from ftq import Registry
 from ftq.errors import CallError, SettingsError
 from ftq.ports import Call
 from ftq.testing import Fault, FaultyPort
-from ftq_daemon.health import LEFT_BEHIND_LIMIT, alive, ready, serve
+from ftq_daemon.health import LEFT_BEHIND_LIMIT, alive, answers_of, ready, serve
 from ftq_daemon.sinks.metrics import Metrics
 from tests.unit.daemon.bench import Bench, Worker
 from tests.unit.daemon.test_daemon import Number, echoing, play
@@ -45,7 +45,7 @@ async def test_the_three_routes_answer_over_http(bench: Bench) -> None:
     worker.daemon.events.sinks = [*worker.daemon.events.sinks, metrics]
     submitted = await bench.submit("echo", {"n": 1})
     await bench.ended(submitted.id)
-    async with serve(worker.daemon, "127.0.0.1", 0, metrics.render) as url:
+    async with serve(answers_of(worker.daemon, metrics.render), "127.0.0.1", 0) as url:
         assert await fetch(f"{url}/healthz") == (200, '{"status": "ok"}')
         assert await fetch(f"{url}/readyz") == (200, '{"status": "ok"}')
         status, text = await fetch(f"{url}/metrics")
@@ -169,10 +169,10 @@ def test_the_messages_in_hand_are_counted_and_not_the_slots_that_wait_for_some()
 
 async def test_a_port_that_is_taken_is_a_bad_setting(bench: Bench) -> None:
     worker = await bench.start(echoing())
-    async with serve(worker.daemon, "127.0.0.1", 0, bytes) as url:
+    async with serve(answers_of(worker.daemon, bytes), "127.0.0.1", 0) as url:
         port = int(url.rpartition(":")[2])
         with pytest.raises(SettingsError, match=f"FTQ_HEALTH_PORT={port} on FTQ_HEALTH_HOST="):
-            async with serve(worker.daemon, "127.0.0.1", port, bytes):
+            async with serve(answers_of(worker.daemon, bytes), "127.0.0.1", port):
                 pass
 
 

@@ -1,0 +1,1 @@
+"""Several processes of one daemon: started, watched, asked and stopped as one."""
