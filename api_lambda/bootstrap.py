@@ -51,5 +51,7 @@ def build(settings: ApiSettings, port: SyncPort, environ: Mapping[str, str] = os
             fresh=lambda: uuid.uuid4().hex,
             # The runtime sets it anew for each invocation.
             trace=lambda: environ.get("_X_AMZN_TRACE_ID", ""),
+            dlq_url=settings.dlq_url or "",
+            sleep=time.sleep,
         )
     )

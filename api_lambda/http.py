@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final, TypedDict
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 from ftq.text import Json
 
 CORRELATION: Final = "x-correlation-id"
+# The longest name of a caller that is kept in a task's history.
+CALLER_CHARS: Final = 120
 
 # A JSON API that nobody may frame, sniff, cache or run.
 SECURITY: Final[Mapping[str, str]] = {
@@ -48,6 +50,8 @@ class Request:
         text: The body as the event has it.
         is_base64: Whether `text` is base64 of the body.
         params: What the route's template found in the path, decoded.
+        query: The query, decoded, in order.
+        caller: Who asks, as API Gateway's authorizer says; '' if it says nothing.
     """
 
     method: str
@@ -57,6 +61,8 @@ class Request:
     text: str = ""
     is_base64: bool = False
     params: Mapping[str, str] = field(default_factory=dict)
+    query: tuple[tuple[str, str], ...] = ()
+    caller: str = ""
 
     def body(self) -> bytes | None:
         """The body's bytes; None if they cannot be decoded."""
@@ -105,7 +111,21 @@ def read_request(event: Mapping[str, object]) -> Request:
         headers={str(name).lower(): _text(value) for name, value in headers.items()},
         text=_text(event.get("body")),
         is_base64=event.get("isBase64Encoded") is True,
+        query=_query(_text(event.get("rawQueryString"))),
+        caller=_caller(_mapping(context.get("authorizer"))),
     )
+
+
+def _query(raw: str) -> tuple[tuple[str, str], ...]:
+    return tuple(parse_qsl(raw, keep_blank_values=True, errors="replace"))
+
+
+def _caller(authorizer: Mapping[str, object]) -> str:
+    """Who the authorizer says it is: the subject of a JWT, or the ARN of an IAM identity."""
+    claims = _mapping(_mapping(authorizer.get("jwt")).get("claims"))
+    arn = _mapping(authorizer.get("iam")).get("userArn")
+    said = _text(claims.get("sub")) or _text(arn)
+    return "".join(each for each in said if each.isprintable())[:CALLER_CHARS]
 
 
 def answer(response: Response, correlation_id: str) -> Answer:

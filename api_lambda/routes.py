@@ -21,6 +21,7 @@ from api_lambda.problems import (
     invalid,
 )
 from api_lambda.service import Service
+from api_lambda.stats import stats
 from api_lambda.submit import submit
 from api_lambda.tasks import show
 from ftq.errors import CallError
@@ -39,6 +40,7 @@ def health(service: Service, request: Request) -> Response:
 ROUTES: Final[tuple[tuple[str, str, Endpoint], ...]] = (
     ("POST", "/tasks", submit),
     ("GET", "/tasks/{id}", show),
+    ("GET", "/stats", stats),
     ("GET", "/health", health),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -24,12 +25,15 @@ class Service:
     Attributes:
         port: The way to AWS.
         table: The table of records.
+        dlq_url: The dead-letter queue, or ''.
         terms: What is added to each submission.
         registry: The handlers that types and payloads are checked against, if they are known.
         now: Milliseconds since the epoch.
         monotonic: Seconds on a clock that never goes back.
         fresh: A fresh random id.
         trace: The X-Ray trace header of the invocation under way, or ''.
+        sleep: Waits for so many seconds.
+        last: When the last call of this request may begin, on the monotonic clock.
     """
 
     port: SyncPort
@@ -40,11 +44,19 @@ class Service:
     monotonic: Callable[[], float]
     fresh: Callable[[], str]
     trace: Callable[[], str]
+    dlq_url: str = ""
+    sleep: Callable[[float], None] = lambda seconds: None
+    last: float = math.inf
 
     def for_request(self) -> Service:
         """The same service, with a port that starts no call too late for this request."""
         last = self.monotonic() + LAST_CALL_SECONDS
-        return replace(self, port=_Punctual(self.port, last, self.monotonic))
+        return replace(self, port=_Punctual(self.port, last, self.monotonic), last=last)
+
+    @property
+    def seconds_left(self) -> float:
+        """How long new calls may still begin in this request."""
+        return self.last - self.monotonic()
 
 
 @dataclass(frozen=True, slots=True)

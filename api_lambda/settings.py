@@ -12,6 +12,7 @@ class ApiSettings(Settings):
 
     Attributes:
         queue_url: Where the messages of accepted tasks go.
+        dlq_url: Where their dead letters go, for the statistics; None leaves it out there.
         table: Where their records are kept.
         retention_days: How long a final record is kept.
         sweep_grace_seconds: How overdue an open task must be before the sweeper looks at it.
@@ -21,6 +22,7 @@ class ApiSettings(Settings):
     """
 
     queue_url: QueueUrl
+    dlq_url: QueueUrl | None = None
     table: TableName
     retention_days: int = Field(30, ge=1, le=3650)
     sweep_grace_seconds: int = Field(900, ge=1, le=86_400)

@@ -10,6 +10,8 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import lru_cache
+from importlib.metadata import version
 
 import aiohttp
 
@@ -17,6 +19,7 @@ from ftq.breaker import BreakerPolicy
 from ftq.errors import SettingsError
 from ftq.ports import Call
 from ftq.registry import Registry
+from ftq.report import Report
 from ftq.text import Json, NotJson, parse
 from ftq.wire import queue as wire
 from ftq_daemon.attempt import Attempts
@@ -35,6 +38,7 @@ from ftq_daemon.health import Answers, answers_of, serve
 from ftq_daemon.intake import MOST_POLLERS, Intake
 from ftq_daemon.protection import Protect, ScaleInProtection
 from ftq_daemon.queue import Queue
+from ftq_daemon.reporter import Reporter
 from ftq_daemon.runner import Runner
 from ftq_daemon.settings import GRACE_SECONDS, DaemonSettings
 from ftq_daemon.settler import Settler
@@ -107,9 +111,40 @@ def build(
     sweeper = Sweeper(
         store, queue, registry, breakers, world, events, grace, settings.sweep_seconds * 1000
     )
+    started_at = world.now()
+
+    def describe() -> Report:
+        return Report(
+            name=name,
+            version=_version(),
+            queue=settings.queue_url,
+            at=world.now(),
+            started_at=started_at,
+            concurrency=settings.concurrency,
+            in_flight=len(intake.attempts),
+            draining=attempts.stopping,
+            breakers=breakers.notes,
+        )
+
+    reporter = Reporter(store, describe, world, events)
+    breakers.on_move = reporter.hurry
     return Daemon(
-        intake, attempts, work, beat, sweeper, store, queue, events, settings.drain_seconds
+        intake,
+        attempts,
+        work,
+        beat,
+        sweeper,
+        reporter,
+        store,
+        queue,
+        events,
+        settings.drain_seconds,
     )
+
+
+@lru_cache(maxsize=1)
+def _version() -> str:
+    return version("ftq")
 
 
 async def check_queues(settings: DaemonSettings, ports: Ports) -> int:

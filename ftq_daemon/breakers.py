@@ -6,7 +6,7 @@ The rules are `ftq.breaker`'s; here they meet the clock, the handlers' outcomes,
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +14,7 @@ from ftq.breaker import Breaker, BreakerPolicy, Permit, Position
 from ftq.lease import BREAKER_YIELD
 from ftq.outcome import AskedRetry, Interrupted, Outcome, Raised, Returned, TimedOut
 from ftq.registry import Handler, Registry
+from ftq.report import BreakerNote
 from ftq_daemon.clock import World
 from ftq_daemon.events import BreakerClosed, BreakerOpened, Events
 
@@ -29,12 +30,16 @@ class Breakers:
         policy: When they open, and for how long.
         world: Clock and dice.
         events: Told when one opens or closes.
+
+    Attributes:
+        on_move: Called when one has opened or closed.
     """
 
     def __init__(
         self, registry: Registry, policy: BreakerPolicy, world: World, events: Events
     ) -> None:
         """All begin closed."""
+        self.on_move: Callable[[], None] = lambda: None
         self._policy = policy
         self._world = world
         self._events = events
@@ -45,6 +50,17 @@ class Breakers:
     def positions(self) -> Mapping[str, Position]:
         """Where each stands, by name."""
         return {name: breaker.position for name, breaker in self._all.items()}
+
+    @property
+    def notes(self) -> Mapping[str, BreakerNote]:
+        """What there is to say about each, by name."""
+        ahead = self._world.now() - _now()
+        return {
+            name: BreakerNote(
+                breaker.position, breaker.openings, breaker.until and breaker.until + ahead
+            )
+            for name, breaker in self._all.items()
+        }
 
     def enter(self, handler: Handler) -> Pass:
         """Ask to start an attempt of this handler."""
@@ -115,6 +131,9 @@ class Breakers:
             self._events.emit(BreakerOpened(name, after.openings, until))
         elif after.position is Position.CLOSED and before.position is not Position.CLOSED:
             self._events.emit(BreakerClosed(name, before.openings))
+        else:
+            return
+        self.on_move()
 
 
 @dataclass(slots=True)

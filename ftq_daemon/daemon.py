@@ -11,6 +11,7 @@ from ftq_daemon.beat import Beat
 from ftq_daemon.events import Draining, Events, Failed, Stopped
 from ftq_daemon.intake import Intake
 from ftq_daemon.queue import Queue
+from ftq_daemon.reporter import Reporter
 from ftq_daemon.settings import FLUSH_SECONDS, GRACE_SECONDS
 from ftq_daemon.store import Store
 from ftq_daemon.sweeper import Sweeper
@@ -27,6 +28,7 @@ class Daemon:
         work: Runs their handlers.
         beat: Keeps their claims alive.
         sweeper: Sends again what the queue lost.
+        reporter: Tells the table how it is.
         store: The table.
         queue: The queue.
         events: Where facts are told.
@@ -40,6 +42,7 @@ class Daemon:
     work: Work
     beat: Beat
     sweeper: Sweeper
+    reporter: Reporter
     store: Store
     queue: Queue
     events: Events
@@ -57,7 +60,7 @@ class Daemon:
         polls = asyncio.create_task(self.intake.run(), name="intake")
         stopped = asyncio.create_task(_set(stop), name="stop")
         services = {sweeps, polls, asyncio.create_task(self.beat.run(), name="beat")}
-        services |= {asyncio.create_task(run()) for run in self.background}
+        services |= {asyncio.create_task(run()) for run in (self.reporter.run, *self.background)}
         try:
             await asyncio.wait({stopped, *services}, return_when=asyncio.FIRST_COMPLETED)
             for service in services:
@@ -95,6 +98,7 @@ class Daemon:
             async with asyncio.timeout(FLUSH_SECONDS / 2):
                 await self.store.close()
                 await self.queue.close()
+                await self.reporter.leave()
         except TimeoutError:
             self.events.emit(Failed("flush", "some writes were still unanswered at the end"))
 

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from ftq.errors import CallError, CallRefused, Throttled, Unavailable
 from ftq.limits import STATEMENTS_PER_BATCH
 from ftq.ports import Port
+from ftq.report import Report
 from ftq.sweep import Overdue
 from ftq.task import Task
+from ftq.wire import reports
 from ftq.wire import table as wire
 from ftq.wire.item import Item
 from ftq.wire.statements import Statement, Statements
@@ -116,6 +118,22 @@ class Store:
         """
         reply = await self._port.call(wire.get_many(self._table, keys))
         return wire.read_get_many(reply, self._table)
+
+    async def report(self, report: Report) -> None:
+        """Store what a daemon says about itself.
+
+        Raises:
+            CallError: It could not be stored.
+        """
+        await self._port.call(reports.write(self._table, report))
+
+    async def forget_report(self, daemon: str) -> None:
+        """Take a daemon's report away.
+
+        Raises:
+            CallError: It could not be taken away.
+        """
+        await self._port.call(reports.remove(self._table, daemon))
 
     async def probe(self) -> None:
         """See that the table answers.

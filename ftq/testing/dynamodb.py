@@ -47,6 +47,7 @@ class MemoryDynamo:
             "BatchExecuteStatement": self._batch_execute,
             "BatchGetItem": self._batch_get,
             "CreateTable": self._create_table,
+            "DeleteItem": self._delete_item,
             "DeleteTable": self._delete_table,
             "DescribeTable": self._describe_table,
             "DescribeTimeToLive": self._describe_ttl,
@@ -160,6 +161,11 @@ class MemoryDynamo:
         table = self._table(params)
         item = table.get(self._key(params, table, self._item(params, "Key")))
         return {"Item": item} if item is not None else {}
+
+    def _delete_item(self, params: Params) -> Reply:
+        table = self._table(params)
+        table.delete(self._key(params, table, self._item(params, "Key")))
+        return {}
 
     def _batch_get(self, params: Params) -> Reply:
         found: dict[str, list[Item]] = {}

@@ -170,6 +170,18 @@ class Door:
         assert isinstance(result, table.Written), result
 
 
+def dig(value: Json, *path: str | int) -> Json:
+    """What a document has at a path of keys and positions."""
+    for step in path:
+        if isinstance(step, str):
+            assert isinstance(value, dict)
+            value = value[step]
+        else:
+            assert isinstance(value, list)
+            value = value[step]
+    return value
+
+
 def event(
     method: str,
     path: str,
@@ -179,11 +191,12 @@ def event(
     stage: str = "$default",
 ) -> dict[str, object]:
     """A request as API Gateway's HTTP API sends it."""
+    path, _, query = path.partition("?")
     made: dict[str, object] = {
         "version": "2.0",
         "routeKey": "$default",
         "rawPath": path,
-        "rawQueryString": "",
+        "rawQueryString": query,
         "headers": dict(headers or {}),
         "requestContext": {"http": {"method": method, "path": path}, "stage": stage},
         "isBase64Encoded": base64,
