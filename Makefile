@@ -12,6 +12,11 @@ LOCALSTACK_PYTHON ?= $(shell for python in "$(PYTHON)" python3.11 /usr/bin/pytho
 	"$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null \
 	&& { echo "$$python"; break; }; done)
 
+# Some of the peers need 3.12. A version manager may keep one that is not on the PATH.
+BENCH_PYTHON ?= $(shell for python in python3.13 python3.12 \
+	$(HOME)/.pyenv/versions/3.13.*/bin/python $(HOME)/.pyenv/versions/3.12.*/bin/python "$(PYTHON)"; do \
+	"$$python" -c 'import ensurepip' 2>/dev/null && { echo "$$python"; break; }; done)
+
 BIN := .venv/bin
 # Hashes or nothing, and no resolving: the files name every package. Bytecode is compiled
 # afterwards on all cores, which takes half of pip's time.
@@ -56,9 +61,8 @@ imports: .venv/.dev ## Check the import rules
 	@$(BIN)/lint-imports --no-logo
 
 .PHONY: bench
-bench: .venv/.dev ## Measure cost a task, throughput and latency; results in benchmarks/results
-	@$(BIN)/python -m benchmarks.throughput --on stub ministack $(ARGS)
-	@$(BIN)/python -m benchmarks.idle
+bench: .venv/.dev peers ## Measure ftq beside its peers; results and plots in benchmarks/results
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: format
 format: .venv/.dev ## Format, and mend what lint can mend by itself
@@ -76,13 +80,14 @@ lock: .venv-lock/.installed ## Pin again what pyproject.toml and requirements/lo
 	@$(LOCK) --only-binary :all: -c requirements/dev.txt pyproject.toml -o requirements/lambda.txt
 	@$(LOCK) --only-binary :all: --group lock -o requirements/lock.txt
 	@$(LOCK) --only-binary :all: --group sdists -o requirements/sdists.txt
+	@$(LOCK) --only-binary :all: --group bench-peers -o requirements/bench-peers.txt
 	@$(LOCK) requirements/localstack.in -o requirements/localstack.txt
 	@if grep -n '://' requirements/*.txt; then echo "Pins are names, versions and hashes only." >&2; exit 1; fi
 
 .PHONY: clean
 clean: ## Remove environments, caches and builds
-	@rm -rf .venv .venv-localstack .venv-lock .hypothesis .import_linter_cache .mypy_cache \
-		.pytest_cache .ruff_cache build dist *.egg-info
+	@rm -rf .venv .venv-bench .venv-localstack .venv-lock .hypothesis .import_linter_cache \
+		.mypy_cache .pytest_cache .ruff_cache benchmarks/peers/node_modules build dist *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---------------------------------------------------------------- environments
@@ -123,6 +128,27 @@ localstack:
 	@.venv-localstack/bin/python $(PIP) $(INSTALL) --only-binary :all: -r requirements/sdists.txt
 	@.venv-localstack/bin/python $(PIP) $(INSTALL) --no-build-isolation -r requirements/localstack.txt
 	@.venv-localstack/bin/python $(COMPILE) .venv-localstack/lib
+	@touch $@
+
+# A peer that cannot be had is left out of the tables, which say so: this never fails.
+.PHONY: peers
+peers:
+	@$(MAKE) --no-print-directory .venv-bench/.installed \
+		|| echo "The peers in Python are left out: they could not be installed." >&2
+	@if command -v npm >/dev/null; then \
+		$(MAKE) --no-print-directory benchmarks/peers/node_modules/.installed \
+			|| echo "sqs-consumer is left out: it could not be installed." >&2; \
+	else echo "sqs-consumer is left out: there is no npm." >&2; fi
+
+.venv-bench/.installed: requirements/bench-peers.txt
+	@echo "Installing what ftq is measured against into .venv-bench ..."
+	@$(BENCH_PYTHON) -m venv --clear .venv-bench
+	@.venv-bench/bin/python $(PIP) $(INSTALL) --only-binary :all: -r requirements/bench-peers.txt
+	@.venv-bench/bin/python $(COMPILE) .venv-bench/lib
+	@touch $@
+
+benchmarks/peers/node_modules/.installed: benchmarks/peers/package-lock.json
+	@cd benchmarks/peers && npm ci --silent --no-audit --no-fund --ignore-scripts
 	@touch $@
 
 .venv-lock/.installed: requirements/lock.txt

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from benchmarks.side import Side
-from benchmarks.sides import floor, ftq_daemon, naive
+from benchmarks.sides import floor, ftq_daemon, naive, peers
 
 SIDES: Final[Mapping[str, Side]] = {
-    side.name: side for side in (ftq_daemon.SIDE, ftq_daemon.QUIET, floor.SIDE, naive.SIDE)
+    side.name: side
+    for side in (ftq_daemon.SIDE, ftq_daemon.QUIET, floor.SIDE, naive.SIDE, *peers.SIDES)
 }
 BASELINE: Final = naive.SIDE.name

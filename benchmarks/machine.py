@@ -6,6 +6,7 @@ import os
 import platform
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -65,11 +66,40 @@ def cpu_seconds(pid: int) -> float:
     return time.clock_gettime((~pid << 3) | 2)
 
 
+def family(pid: int) -> list[int]:
+    """A process and all that it has started."""
+    found = [pid]
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for thread in Path(f"/proc/{pid}/task").iterdir():
+            for child in (thread / "children").read_text().split():
+                found += family(int(child))
+    return found
+
+
+def family_cpu_seconds(pid: int) -> float:
+    """CPU time of a process and of all that it has started and that still runs."""
+    total = 0.0
+    for each in family(pid):
+        with suppress(OSError):
+            total += cpu_seconds(each)
+    return total
+
+
 def peak_mib(pid: int) -> float:
-    """The most memory that a process has had resident."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
+    """The most memory that a process and what it has started have had resident, each by itself."""
+    return sum(_resident_mib(each, "VmHWM:") for each in family(pid))
+
+
+def resident_mib(pid: int) -> float:
+    """The memory that a process and what it has started have resident now."""
+    return sum(_resident_mib(each, "VmRSS:") for each in family(pid))
+
+
+def _resident_mib(pid: int, name: str) -> float:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith(name):
+                return int(line.split()[1]) / 1024
     return 0.0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,11 +16,12 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.lineup import BASELINE
+from benchmarks.lineup import BASELINE, SIDES
 from benchmarks.machine import facts
 from benchmarks.stage import Counts
 
-RESULTS: Final = Path(__file__).with_name("results")
+# Where results go; tests send them elsewhere.
+RESULTS: Final = Path(os.environ.get("FTQ_BENCH_RESULTS") or Path(__file__).with_name("results"))
 STATEMENTS: Final = "BatchExecuteStatement"
 
 
@@ -71,6 +73,14 @@ class Run:
         """Statements in a BatchExecuteStatement; 0 where there was none."""
         calls = self.calls.get(STATEMENTS, 0)
         return self.entries.get(STATEMENTS, 0) / calls if calls else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A side that has no figure, and why."""
+
+    side: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +143,11 @@ def summarize(runs: Sequence[Run]) -> list[Summary]:
     ]
 
 
-def show(summaries: Sequence[Summary]) -> None:
+def show(summaries: Sequence[Summary], left: Sequence[LeftOut] = ()) -> None:
     """Print the table: medians, with half the distance from least to most where it matters."""
-    table = Table(title="What a no-op task costs the worker", box=box.SIMPLE)
+    table = Table(title="What a no-op task costs the worker; medians", box=box.SIMPLE)
     table.add_column("on")
-    table.add_column("side")
+    table.add_column("side", no_wrap=True)
     names = ("CPU µs", f"/ {BASELINE}", "tasks/s", "calls", "batch", "MiB", "stand-in", "others")
     for name in names:
         table.add_column(name, justify="right")
@@ -146,7 +156,7 @@ def show(summaries: Sequence[Summary]) -> None:
         of = each.cpu_of_baseline
         table.add_row(
             each.stage,
-            each.side,
+            each.side + ("" if SIDES[each.side].stateful else " *"),
             _with_noise(each.cpu_us),
             f"{of:.2f}" if of is not None else "-",
             _with_noise(each.rate),
@@ -156,7 +166,12 @@ def show(summaries: Sequence[Summary]) -> None:
             f"{each.aws_share.median:.0%}" if counted else "-",
             f"{each.others_share.median:.0%}" if counted else "-",
         )
-    Console(width=max(100, Console().width)).print(table)
+    console = Console(width=max(100, Console().width))
+    console.print(table)
+    if any(not SIDES[each.side].stateful for each in summaries):
+        console.print("* keeps no record of a task: it only receives and deletes")
+    for out in left:
+        console.print(f"left out: {out.side}: {out.reason.splitlines()[0]}", markup=False)
 
 
 def _with_noise(values: Spread) -> str:
@@ -166,7 +181,7 @@ def _with_noise(values: Spread) -> str:
 
 def write(question: str, found: object) -> Path:
     """Write results as JSON, with the machine they are from; returns where."""
-    RESULTS.mkdir(exist_ok=True)
+    RESULTS.mkdir(parents=True, exist_ok=True)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     path = RESULTS / f"{question}-{stamp}.json"
     whole = {"machine": facts(), "found": found}

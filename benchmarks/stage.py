@@ -37,6 +37,7 @@ class Seen:
         entries: Entries of calls by operation.
         last: When the last message was deleted, or when it was asked where nobody knows.
         cpu: CPU seconds of the stand-in; 0 where it does not say.
+        left: Messages in the queues; 0 where it does not say.
     """
 
     at: float
@@ -45,6 +46,7 @@ class Seen:
     entries: Counts = field(default_factory=dict)
     last: float = 0.0
     cpu: float = 0.0
+    left: int = 0
 
 
 @dataclass(slots=True)
@@ -104,6 +106,7 @@ class StubStage(Stage):
             entries=seen.counts("entries"),
             last=seen.number("last_deleted") / 1e9,
             cpu=seen.seconds("cpu"),
+            left=seen.number("waiting") + seen.number("hidden"),
         )
 
     async def states(self) -> Counts:

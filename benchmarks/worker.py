@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Final
 
@@ -73,14 +74,17 @@ def working(side: Side, stage: Stage, before: Sequence[str] = ()) -> Iterator[Wo
         stage: Where.
         before: A command that runs the command, such as a profiler.
     """
-    command = [*before, sys.executable, *side.command]
+    command = [*before, side.interpreter, *side.command]
     environment = {**stage.environment(), **side.environment}
     with (
         tempfile.TemporaryFile() as output,
-        subprocess.Popen(command, env=environment, stdout=output, stderr=output) as process,
+        subprocess.Popen(
+            command, env=environment, stdout=output, stderr=output, start_new_session=True
+        ) as process,
     ):
         pin(process.pid, WORKER_CPU)
         try:
             yield Worker(process, output)
         finally:
-            process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)

@@ -32,6 +32,7 @@ SIDE: Final = Side(
     name="floor",
     says="the AWS calls of a batched worker, no worker around them",
     command=("-m", "benchmarks.sides.floor"),
+    kind="limit",
 )
 _CLAIM: Final = (
     'UPDATE "{}" SET "claim_no"="claim_no"+1 SET "state"=? SET "free_at"=? SET "claimed_by"=? '

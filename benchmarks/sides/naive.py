@@ -34,6 +34,8 @@ SIDE: Final = Side(
     name="naive",
     says="an aiobotocore loop with the same state, one call a step",
     command=("-m", "benchmarks.sides.naive"),
+    kind="loop",
+    slow=True,
 )
 
 
