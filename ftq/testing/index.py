@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -57,8 +58,9 @@ class Index:
         self.lag = lag
         self._key = key
         self._projected = projected
-        self._rows: dict[str, dict[str, Item]] = {}
-        self._places: dict[str, str] = {}
+        # The rows of a partition in their order, and where each key's row is.
+        self._rows: dict[str, list[tuple[Order, Item]]] = {}
+        self._places: dict[str, tuple[str, Order]] = {}
         self._pending: deque[tuple[int, str, Item | None]] = deque()
 
     def write(self, key: str, old: Item | None, new: Item | None, now: int) -> int:
@@ -88,14 +90,18 @@ class Index:
     ) -> Page:
         """The items of a partition whose range key is within bounds, in order."""
         self._catch_up(now)
-        rows = self._rows.get(partition, {}).values()
-        found = sorted((row for row in rows if within(row[self.range_name])), key=self._order)
-        if not forward:
-            found.reverse()
+        rows = self._rows.get(partition, [])
+        first, last = 0, len(rows)
         if start is not None:
             edge = self._order(start)
-            found = [row for row in found if self._follows(row, edge, forward)]
-        return self._page(found, limit)
+            if forward:
+                first = bisect_right(rows, edge, key=_order_of)
+            else:
+                last = bisect_left(rows, edge, key=_order_of)
+        numbers = range(first, last) if forward else range(last - 1, first - 1, -1)
+        found = (rows[n][1] for n in numbers if within(rows[n][1][self.range_name]))
+        # One more than the page, to know whether anything follows.
+        return self._page(list(islice(found, None if limit is None else limit + 1)), limit)
 
     def _page(self, found: list[Item], limit: int | None) -> Page:
         taken: list[Item] = []
@@ -113,10 +119,6 @@ class Index:
     def _order(self, row: Item) -> Order:
         return (*sort_key(row[self.range_name]), row[self._key]["S"])
 
-    def _follows(self, row: Item, edge: Order, forward: bool) -> bool:
-        order = self._order(row)
-        return order > edge if forward else order < edge
-
     def _project(self, item: Item | None) -> Item | None:
         if item is None or self.hash_name not in item or self.range_name not in item:
             return None
@@ -130,10 +132,16 @@ class Index:
             _, key, row = self._pending.popleft()
             place = self._places.pop(key, None)
             if place is not None:
-                del self._rows[place][key]
+                rows = self._rows[place[0]]
+                del rows[bisect_left(rows, place[1], key=_order_of)]
             if row is not None:
-                self._places[key] = row[self.hash_name]["S"]
-                self._rows.setdefault(self._places[key], {})[key] = row
+                partition, order = row[self.hash_name]["S"], self._order(row)
+                self._places[key] = partition, order
+                insort(self._rows.setdefault(partition, []), (order, row), key=_order_of)
+
+
+def _order_of(row: tuple[Order, Item]) -> Order:
+    return row[0]
 
 
 def units(old: Item | None, new: Item | None) -> int:
