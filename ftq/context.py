@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 
 from ftq.limits import PROGRESS_BYTES
@@ -11,10 +11,32 @@ from ftq.text import Json, dump, size
 
 @dataclass(slots=True)
 class Signals:
-    """What may change under a running attempt: set by the daemon, read by the handler."""
+    """What may change under a running attempt: set by the daemon, read by the handler.
+
+    Attributes:
+        stopping: Whether the daemon is about to stop.
+        lost: Whether the claim is gone.
+        listener: Called after a change: a handler in another process has to be told.
+    """
 
     stopping: bool = False
     lost: bool = False
+    listener: Callable[[], object] | None = None
+
+    def tell(self, *, stopping: bool = False, lost: bool = False) -> None:
+        """Let the handler know; what was said once stays said."""
+        self.stopping |= stopping
+        self.lost |= lost
+        if self.listener is not None:
+            self.listener()
+
+
+class OnItsWay:
+    """Progress that was handed over: awaiting it is possible, not needed."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        """Nothing is waited for."""
+        yield from ()
 
 
 @dataclass(frozen=True, slots=True)

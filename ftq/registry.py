@@ -21,7 +21,7 @@ R = TypeVar("R")
 
 Function: TypeAlias = Callable[..., object]
 """A handler's function, whatever it takes and gives."""
-RunIn: TypeAlias = Literal["loop", "thread"]
+RunIn: TypeAlias = Literal["loop", "thread", "process"]
 # A name of its own, for within `Handler` the word `type` is a field.
 Errors: TypeAlias = tuple[type[Exception], ...]
 DEFAULT_TIMEOUT: Final = 300.0
@@ -36,7 +36,7 @@ class Handler:
         function: The user's function.
         payload: Validates the payload into what the function's first parameter asks for.
         wants_context: Whether the function takes the context as its second parameter.
-        run_in: ``loop`` for async functions, ``thread`` for the others.
+        run_in: ``loop`` for async functions, ``thread`` or ``process`` for the others.
         retry: Its retry policy.
         timeout: Seconds after which an attempt is cancelled.
         breaker: The name of the breaker that its attempts count for; '' for none.
@@ -84,7 +84,9 @@ class Registry:
             breaker: Name of the circuit breaker; the type itself if None, no breaker if False.
                 Handlers that lean on one dependency share a name.
             permanent: Exceptions after which the task is dead-lettered at once.
-            run_in: ``thread`` for sync functions, ``loop`` for async ones; None picks.
+            run_in: ``loop`` for async functions; ``thread`` for sync ones, or ``process`` for
+                those that compute, or that a timeout must be able to kill. None picks ``loop``
+                or ``thread``.
 
         Raises:
             RegistryError: The declaration cannot work; the message says why.
@@ -134,17 +136,18 @@ def _declare(
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise RegistryError(f"{type_}: a function with yield does not run when it is called")
     is_async = inspect.iscoroutinefunction(function)
-    native: RunIn = "loop" if is_async else "thread"
-    if run_in not in (None, native):
+    places: tuple[RunIn, ...] = ("loop",) if is_async else ("thread", "process")
+    if run_in is not None and run_in not in places:
         kind = "an async" if is_async else "a sync"
-        raise RegistryError(f"{type_}: run_in={run_in!r}: {kind} function runs in {native!r}")
+        allowed = " or ".join(map(repr, places))
+        raise RegistryError(f"{type_}: run_in={run_in!r}: {kind} function runs in {allowed}")
     adapter, wants_context = _signature(type_, function)
     return Handler(
         type=type_,
         function=function,
         payload=adapter,
         wants_context=wants_context,
-        run_in=native,
+        run_in=run_in or places[0],
         retry=retry or RetryPolicy(),
         timeout=timeout,
         breaker=type_ if breaker is None else breaker or "",
@@ -219,6 +222,9 @@ def load(path: str) -> Registry:
         kind = type(registry).__name__
         raise RegistryError(f"{path}: {attribute} is a {kind}, not an ftq.Registry")
     for handler in registry:
+        if handler.run_in == "process" and handler.function.__module__ == "__main__":
+            why = "run_in='process': a function of the main program cannot be found from a child"
+            raise RegistryError(f"{path}: {handler.type}: {why}; put it in a module")
         # A name that was not defined yet as the handler was declared must be by now.
         if not handler.payload.pydantic_complete and not handler.payload.rebuild(
             raise_errors=False

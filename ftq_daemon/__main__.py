@@ -85,6 +85,9 @@ def _run(serve: Coroutine[object, object, int], settings: DaemonSettings) -> int
     lines = configure(settings.log_level)
     try:
         return uvloop.run(serve)
+    except RegistryError as error:
+        sys.stderr.write(f"FTQ_HANDLERS={settings.handlers!r}: {error}\n")
+        return BAD_USAGE
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return BAD_USAGE

@@ -114,7 +114,7 @@ class Beat:
         """
         if not holding.attempt.signals.lost and since < self._visibility / 1000:
             holding.keeping = asyncio.get_running_loop().create_task(self._keep(holding))
-        holding.attempt.signals.lost = True
+        holding.attempt.signals.tell(lost=True)
         holding.attempt.end(Interrupted())
 
     async def _keep(self, holding: Holding) -> None:

@@ -16,7 +16,7 @@ from importlib.metadata import version
 import aiohttp
 
 from ftq.breaker import BreakerPolicy
-from ftq.errors import SettingsError
+from ftq.errors import RegistryError, SettingsError
 from ftq.ports import Call
 from ftq.registry import Registry
 from ftq.report import Report
@@ -27,6 +27,7 @@ from ftq_daemon.aws.clients import Ports, connect, region_of
 from ftq_daemon.aws.ecs import EcsAgent
 from ftq_daemon.beat import Beat
 from ftq_daemon.breakers import Breakers
+from ftq_daemon.children.pool import Children
 from ftq_daemon.claims import Claims
 from ftq_daemon.clock import World
 from ftq_daemon.daemon import Daemon
@@ -89,7 +90,8 @@ def build(
         events=events,
     )
     beat = Beat(store, queue, world, events)
-    runner = Runner(grace=GRACE_SECONDS)
+    children = Children(settings.handlers, settings.log_level, settings.pool_processes)
+    runner = Runner(GRACE_SECONDS, children)
     work = Work(
         registry,
         store,
@@ -179,6 +181,18 @@ async def check_queues(settings: DaemonSettings, ports: Ports) -> int:
     return int(count) if isinstance(count, int | str) else 0
 
 
+async def check_children(registry: Registry, children: Children, handlers: str) -> None:
+    """See that the handlers that want processes can be loaded there.
+
+    Raises:
+        RegistryError: They cannot; the message says why.
+    """
+    wanted = [handler.type for handler in registry if handler.run_in == "process"]
+    if wanted and (problem := await children.check(wanted)):
+        await children.close()
+        raise RegistryError(f"{handlers}: {problem}")
+
+
 def _attributes(url: str) -> Call:
     return wire.depth(url)
 
@@ -218,6 +232,7 @@ async def running(
         max_receives = await check_queues(settings, ports)
         daemon = build(settings, registry, ports, real_world(), events, name, max_receives)
         await daemon.store.probe()
+        await check_children(registry, daemon.work.runner.children, settings.handlers)
         metrics = Metrics(
             registry,
             inflight=lambda: len(daemon.intake.attempts),

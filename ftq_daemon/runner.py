@@ -1,7 +1,8 @@
 """Runs a handler and turns every way it can end into an Outcome.
 
-Async handlers run as a task of their own on the loop, sync ones in a daemon thread. A handler
-that does not end when it is told to is left behind: its claim is settled without it.
+Async handlers run as a task of their own on the loop, sync ones in a daemon thread or a child
+process. A handler that does not end when it is told to is killed with its process, or left
+behind in its thread or task: its claim is settled without it.
 """
 
 from __future__ import annotations
@@ -14,26 +15,20 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from pydantic import ValidationError
-from pydantic_core import PydanticSerializationError, to_json
-
 from ftq.context import Context, Signals
-from ftq.errors import Reject, Retry
-from ftq.limits import RESULT_BYTES
 from ftq.outcome import (
-    AskedRetry,
     CancelAsked,
     Interrupted,
-    Invalid,
     Lost,
     Outcome,
     Raised,
-    Rejected,
     Returned,
-    TimedOut,
 )
 from ftq.registry import Handler
-from ftq.task import Failure, failure
+from ftq.task import failure
+from ftq_daemon.children.pool import Children
+from ftq_daemon.children.process import KILL_SECONDS
+from ftq_daemon.endings import arguments, raised, returned, timed_out
 
 
 @dataclass(slots=True, eq=False)
@@ -55,7 +50,7 @@ class Attempt:
     def end(self, why: Interrupted | CancelAsked | Lost) -> None:
         """Tell the run to end; the first reason stands."""
         if isinstance(why, Lost):
-            self.signals.lost = True
+            self.signals.tell(lost=True)
         if self.why is None:
             self.why = why
             self.ended.set_result(None)
@@ -67,10 +62,12 @@ class Runner:
 
     Attributes:
         grace: Seconds that a handler has to end after it was told to.
+        children: The processes for handlers with ``run_in="process"``.
         left_behind: Handlers that did not, and may be running still.
     """
 
     grace: float
+    children: Children
     left_behind: set[asyncio.Future[object]] = field(default_factory=set)
 
     async def run(
@@ -87,23 +84,30 @@ class Runner:
         Returns:
             How it ended, and whether the handler was left behind running.
         """
-        try:
-            argument = handler.payload.validate_json(payload)
-        except ValidationError as error:
-            return Invalid(_invalid(error)), False
-        except Exception as error:  # a validator of the user's own that breaks
-            return _raised(error, handler), False
-        arguments = (argument, context) if handler.wants_context else (argument,)
-        call = self._start(handler, arguments, context)
-        ends: set[asyncio.Future[object]] = {call, attempt.ended}
+        if handler.run_in == "process":
+            return await self._run_in_child(handler, payload, context, attempt)
+        given = arguments(handler, payload, context)
+        if not isinstance(given, tuple):
+            return given, False
+        call = self._start(handler, given, context)
+        if await self._ends(call, handler, attempt):
+            return _ended(call, handler), False
+        return await self._stop(call, handler, attempt)
+
+    async def _ends(
+        self,
+        call: asyncio.Future[object] | asyncio.Task[Outcome],
+        handler: Handler,
+        attempt: Attempt,
+    ) -> bool:
+        """Wait until a call has ended by itself, or has to."""
+        ends: set[asyncio.Future[object] | asyncio.Task[Outcome]] = {call, attempt.ended}
         try:
             await asyncio.wait(ends, timeout=handler.timeout, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             call.cancel()  # whoever ends an attempt from outside ends its handler
             raise
-        if call.done():
-            return _ended(call, handler), False
-        return await self._stop(call, handler, attempt)
+        return call.done()
 
     def _start(
         self, handler: Handler, arguments: tuple[object, ...], context: Context
@@ -118,20 +122,47 @@ class Runner:
     async def _stop(
         self, call: asyncio.Future[object], handler: Handler, attempt: Attempt
     ) -> tuple[Outcome, bool]:
-        why: Outcome = attempt.why or _timed_out(handler)
+        why: Outcome = attempt.why or timed_out(handler)
         if handler.run_in == "loop":
             call.cancel()
         await asyncio.wait({call}, timeout=self.grace)
         if not call.done():
             # Nothing it does counts any more, and it can look that up.
-            attempt.signals.lost = True
+            attempt.signals.tell(lost=True)
             self.left_behind.add(call)
             call.add_done_callback(self._forget)
             return why, True
-        ended = _ended(call, handler)
-        if isinstance(why, Interrupted | CancelAsked) and isinstance(ended, Returned):
-            return ended, False  # told to stop, but it had finished its work
-        return why, False
+        return _told(why, _ended(call, handler)), False
+
+    async def _run_in_child(
+        self, handler: Handler, payload: str, context: Context, attempt: Attempt
+    ) -> tuple[Outcome, bool]:
+        child = await self.children.take(attempt.ended)
+        if child is None:
+            return attempt.why or Interrupted(), False
+        signals, told = attempt.signals, True
+        signals.listener = partial(child.tell, signals)
+        call = asyncio.get_running_loop().create_task(
+            child.run(payload, context, signals, handler.timeout)
+        )
+        try:
+            told = not await self._ends(call, handler, attempt)
+            if not told:
+                return call.result(), False
+            why: Outcome = attempt.why or timed_out(handler)
+            child.end()
+            await asyncio.wait({call}, timeout=self.grace)
+            # It may have swallowed that, or be half undone: nothing else runs there any more.
+            ended = call.result() if call.done() else None
+            child.kill()
+            await asyncio.wait({child.exited}, timeout=KILL_SECONDS)
+            return _told(why, ended), not child.exited.done()
+        finally:
+            signals.listener = None
+            if told:
+                child.kill()
+                call.cancel()
+            self.children.give(child)
 
     def _forget(self, call: asyncio.Future[object]) -> None:
         self.left_behind.discard(call)
@@ -189,56 +220,16 @@ def in_thread(work: Callable[[], object], name: str) -> asyncio.Future[object]:
     return future
 
 
+def _told(why: Outcome, ended: Outcome | None) -> Outcome:
+    """How an attempt ended that was told to: it may have finished its work all the same."""
+    finished = isinstance(why, Interrupted | CancelAsked) and isinstance(ended, Returned)
+    return ended if finished and ended is not None else why
+
+
 def _ended(call: asyncio.Future[object], handler: Handler) -> Outcome:
     if call.cancelled():
         return Raised(failure("exception", "CancelledError", "the handler cancelled itself"))
     error = call.exception()
     if error is None:
-        return _returned(call.result())
-    return _raised(error.error if isinstance(error, _Exit) else error, handler)
-
-
-def _returned(value: object) -> Outcome:
-    try:
-        text = to_json(value, inf_nan_mode="null")
-    except (PydanticSerializationError, ValueError, RecursionError) as error:
-        # No further attempt would return anything else.
-        return Raised(failure("exception", "ResultNotJson", str(error)), permanent=True)
-    if len(text) > RESULT_BYTES:
-        size = f"the result has {len(text)} bytes of JSON, the limit is {RESULT_BYTES}"
-        return Raised(failure("exception", "ResultTooLarge", size), permanent=True)
-    return Returned(text.decode())
-
-
-def _raised(error: BaseException, handler: Handler) -> Outcome:
-    name, message = _name(type(error)), _message(error)
-    if isinstance(error, Retry):
-        return AskedRetry(failure("retry", name, message), error.after, error.counts)
-    if isinstance(error, Reject):
-        return Rejected(failure("rejected", name, message))
-    permanent = isinstance(error, handler.permanent)
-    return Raised(failure("exception", name, message), permanent)
-
-
-def _timed_out(handler: Handler) -> TimedOut:
-    text = f"still running after {handler.timeout:g} s"
-    return TimedOut(failure("timeout", "TimeoutError", text))
-
-
-def _name(kind: type) -> str:
-    plain = kind.__module__ in ("builtins", "__main__")
-    return kind.__qualname__ if plain else f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return str(error)
-    except BaseException:  # not even this may end the loop
-        return "(its message cannot be read)"
-
-
-def _invalid(error: ValidationError) -> Failure:
-    # Without the input: a payload is nobody's business but the handler's.
-    faults = error.errors(include_url=False, include_input=False, include_context=False)
-    lines = [f"{'.'.join(map(str, fault['loc'])) or 'payload'}: {fault['msg']}" for fault in faults]
-    return failure("invalid_payload", "ValidationError", "; ".join(lines[:5]))
+        return returned(call.result())
+    return raised(error.error if isinstance(error, _Exit) else error, handler)

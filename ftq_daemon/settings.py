@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
@@ -15,6 +17,11 @@ from ftq.settings import HandlersPath, LogLevel, QueueUrl, Settings, TableName
 RECEIVE_SECONDS: Final = 10
 GRACE_SECONDS: Final = 5
 FLUSH_SECONDS: Final = 10
+
+
+def _cores() -> int:
+    # What this process may use, where the system says; a container may have less than its host.
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 class DaemonSettings(Settings):
@@ -39,6 +46,8 @@ class DaemonSettings(Settings):
     sweep_grace_seconds: Annotated[int, Field(ge=1, le=86_400)] = 900
     crash_limit: Annotated[int, Field(ge=2, le=100)] = 3
     processes: Annotated[int, Field(ge=1, le=64)] = 1
+    # Processes for handlers with run_in="process".
+    pool_processes: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=_cores)
     # Known to the contract, not to this version: refused rather than ignored.
     tracing: Literal["off"] = "off"
 

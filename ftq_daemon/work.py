@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-import structlog
-
 from ftq.codec import Envelope, fingerprint
-from ftq.context import Context, Signals
+from ftq.context import Context, OnItsWay, Signals
 from ftq.errors import CallError
 from ftq.outcome import Interrupted, Lost, Outcome, Quarantined
 from ftq.registry import Handler, Registry
@@ -19,12 +17,14 @@ from ftq.retry import RetryPolicy
 from ftq.task import Entry, Task, failure, payload_key, remember
 from ftq.verdict import Cause, Settle, admit
 from ftq_daemon.beat import Beat, Holding
+from ftq_daemon.children.process import NoChild
 from ftq_daemon.claims import Claim
 from ftq_daemon.clock import World
 from ftq_daemon.events import Abandoned, Crashed, Events, Failed
 from ftq_daemon.probation import Probation
 from ftq_daemon.queue import Received
 from ftq_daemon.runner import Attempt, Runner
+from ftq_daemon.sinks.log import bind
 from ftq_daemon.store import Store, in_seconds
 
 # A type that no daemon knows is given this long for a deployment to bring its handler (R16).
@@ -90,7 +90,7 @@ class Work:
         """Let every handler know that the daemon is about to stop."""
         self._stopping = True
         for attempt in self.running:
-            attempt.signals.stopping = True
+            attempt.signals.tell(stopping=True)
 
     def interrupt(self) -> None:
         """Tell every run to end now, and those that would still begin not to."""
@@ -151,8 +151,9 @@ class Work:
         await self.probation.enter(attempt, suspect=suspect)
         try:
             outcome = attempt.why or await self._prepared(holding, envelope, claim, handler)
-        except CallError as error:
-            # The table failed us before the handler began: the task is not to blame.
+        except (CallError, NoChild) as error:
+            # The table failed us before the handler began, or no process could be had for it:
+            # the task is not to blame.
             self.events.emit(Failed("prepare", str(error), claim.task.id))
             outcome, wait = Interrupted(), self._later()
         finally:
@@ -210,13 +211,7 @@ class Work:
         )
         # Each message is handled in an asyncio task of its own, and so in a context of its own:
         # what the handler logs carries these, nothing else does.
-        structlog.contextvars.bind_contextvars(
-            task_id=task.id,
-            type=task.type,
-            attempt=task.attempt,
-            claim_no=task.claim_no,
-            correlation_id=task.correlation_id,
-        )
+        bind(context)
         outcome, left = await self.runner.run(handler, payload, context, holding.attempt)
         if left:
             self.events.emit(Abandoned(task, type(outcome).__name__))
@@ -254,13 +249,6 @@ class Work:
             if threading.get_ident() == here:
                 return put(value)
             loop.call_soon_threadsafe(put, value)
-            return _OnItsWay()
+            return OnItsWay()
 
         return report
-
-
-class _OnItsWay:
-    """From a thread the write is on its way already: awaiting it is possible, not needed."""
-
-    def __await__(self) -> Generator[None, None, None]:
-        yield from ()

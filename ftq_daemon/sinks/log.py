@@ -18,6 +18,7 @@ import orjson
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
+from ftq.context import Context
 from ftq.task import Failure, Task
 from ftq_daemon import events as facts
 from ftq_daemon.events import Event
@@ -121,6 +122,17 @@ def encode(line: Mapping[str, object]) -> bytes:
 
 def _lost(count: int) -> bytes:
     return encode({"level": "error", "event": "log.lost", "lines": count})
+
+
+def bind(context: Context) -> None:
+    """Let all that is logged in this context from now on carry the attempt that it is about."""
+    structlog.contextvars.bind_contextvars(
+        task_id=context.task_id,
+        type=context.type,
+        attempt=context.attempt,
+        claim_no=context.claim_no,
+        correlation_id=context.correlation_id,
+    )
 
 
 class LogSink:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ftq.text import Json, parse
 from ftq_cli.client import Api, Document, Submission, connect
-from ftq_cli.local import Local, Options, local
+from ftq_cli.local import DEMO_HANDLERS, Local, Options, local
 
 MARK = "FTQ_TEST_MARK"
 # Nothing of an account of whoever runs the tests.
@@ -170,9 +170,10 @@ class Stage:
     api: Api
     lines: Lines
 
-    async def submit(self, type_: str, payload: Mapping[str, Json]) -> str:
+    async def submit(self, type_: str, payload: Mapping[str, Json] | str | float) -> str:
         """Submit a task; its id."""
-        asked = Submission(type_, dict(payload), uuid.uuid4().hex)
+        plain = dict(payload) if isinstance(payload, Mapping) else payload
+        asked = Submission(type_, plain, uuid.uuid4().hex)
         return str((await self.api.submit(asked))["id"])
 
     async def all(self, task_ids: list[str]) -> list[Document]:
@@ -181,10 +182,10 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(daemons: int, **more: str) -> AsyncIterator[Stage]:
+async def stage(daemons: int, handlers: str = DEMO_HANDLERS, **more: str) -> AsyncIterator[Stage]:
     """A local ftq for as long as the context lasts."""
     lines = Lines()
-    options = Options(daemons=daemons, environ=environ(**{**QUICK, **more}))
+    options = Options(daemons=daemons, handlers=handlers, environ=environ(**{**QUICK, **more}))
     async with local(options, lines, lines) as it, connect(it.api_url) as api:
         yield Stage(it, api, lines)
 

@@ -119,6 +119,12 @@ def all_said(values: list[int]) -> None:
     raise Retry(after=1.5, counts=False, reason="later")
 
 
+@registry.handler("computes", run_in="process")
+def computes(values: list[int]) -> int:
+    """Runs in a process."""
+    return sum(values)
+
+
 class Mailer:
     """Handlers may be methods of an object that was wired up before."""
 

@@ -29,6 +29,7 @@ from ftq.outcome import (
 )
 from ftq.registry import Handler
 from ftq.testing import outside_work, run
+from ftq_daemon.children.pool import Children
 from ftq_daemon.runner import Attempt, Runner
 
 Ending = Interrupted | CancelAsked | Lost
@@ -61,7 +62,7 @@ def attempt(
     """Run a handler once; `end` is told to it after so many seconds."""
 
     async def main() -> Run:
-        runner, under_way = Runner(grace=5), Attempt()
+        runner, under_way = Runner(5, Children("x:y", "INFO", 1)), Attempt()
         context = Context("t", handler.type, 1, 1, 0.0, "c", "", under_way.signals, _report)
         if end is not None:
             asyncio.get_running_loop().call_later(after, under_way.end, end)
@@ -250,7 +251,7 @@ def test_a_thread_that_does_not_end_is_left_behind_and_told_that_its_claim_is_lo
         seen.append(context.lost)
 
     async def main() -> None:
-        runner, under_way = Runner(grace=0.01), Attempt()
+        runner, under_way = Runner(0.01, Children("x:y", "INFO", 1)), Attempt()
         context = Context("t", "stuck", 1, 1, 0.0, "c", "", under_way.signals, _report)
         with outside_work():
             outcome, left = await runner.run(the(registry), "{}", context, under_way)

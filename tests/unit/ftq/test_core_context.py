@@ -33,8 +33,18 @@ def test_signals_set_under_a_running_attempt_are_seen_by_it() -> None:
     signals = Signals()
     attempt = context(signals, Reported())
     assert (attempt.stopping, attempt.lost) == (False, False)
-    signals.stopping = signals.lost = True
-    assert (attempt.stopping, attempt.lost) == (True, True)
+    signals.tell(stopping=True)
+    assert (attempt.stopping, attempt.lost) == (True, False)
+    signals.tell(lost=True)
+    assert (attempt.stopping, attempt.lost) == (True, True), "what was said once stays said"
+
+
+def test_whoever_listens_to_the_signals_is_told_of_each_change() -> None:
+    heard: list[tuple[bool, bool]] = []
+    signals = Signals(listener=lambda: heard.append((signals.stopping, signals.lost)))
+    signals.tell(stopping=True)
+    signals.tell(lost=True)
+    assert heard == [(True, False), (True, True)]
 
 
 def test_progress_is_on_its_way_as_soon_as_it_is_called() -> None:

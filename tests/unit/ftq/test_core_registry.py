@@ -232,10 +232,16 @@ def test_permanent_errors_must_be_a_tuple_of_exceptions(permanent: object) -> No
 
 
 @pytest.mark.parametrize(
-    ("function", "run_in"), [(on_the_loop, "thread"), (takes_model, "loop"), (takes_model, "moon")]
+    ("function", "run_in", "why"),
+    [
+        (on_the_loop, "thread", "an async function runs in 'loop'"),
+        (on_the_loop, "process", "an async function runs in 'loop'"),
+        (takes_model, "loop", "a sync function runs in 'thread' or 'process'"),
+        (takes_model, "moon", "a sync function runs in 'thread' or 'process'"),
+    ],
 )
-def test_a_function_runs_only_where_it_can(function: Function, run_in: str) -> None:
-    with pytest.raises(RegistryError, match=f"run_in='{run_in}'"):
+def test_a_function_runs_only_where_it_can(function: Function, run_in: str, why: str) -> None:
+    with pytest.raises(RegistryError, match=f"run_in='{run_in}': {why}"):
         Registry().handler("a.b", run_in=cast(Literal["loop"], run_in))(function)
 
 
@@ -260,6 +266,10 @@ MODULES = {
         "from pydantic import BaseModel\nfrom ftq import Registry\nregistry = Registry()\n"
         "class Order(BaseModel):\n    item: 'Nowhere'\n"
         "@registry.handler('a.b')\ndef f(order: Order): ...\n"
+    ),
+    "script": (
+        "from ftq import Registry\nregistry = Registry()\n__name__ = '__main__'\n"
+        "@registry.handler('a.b', run_in='process')\ndef f(n: int): ...\n"
     ),
     "declares": (
         "from ftq import Registry\nregistry = Registry()\n@registry.handler('a.b')\ndef f(): ...\n"
@@ -297,6 +307,7 @@ def test_a_registry_is_loaded_by_its_path(package: str) -> None:
         ("needs:registry", "needs 'a_module_that_is_nowhere', not found"),
         ("incomplete:registry", r"a\.b: its payload names a type not defined"),
         ("declares:registry", r"a\.b: must take"),
+        ("script:registry", r"a\.b: run_in='process': a function of the main program"),
     ],
 )
 def test_a_registry_that_cannot_be_loaded_says_why(package: str, path: str, says: str) -> None:
