@@ -5,6 +5,8 @@
 
 PYTHON ?= python3
 ARGS ?=
+LAMBDA_MACHINE ?= aarch64
+LAMBDA_PYTHON ?= 3.13
 SEEDS ?= 0..19999
 UPGRADE ?=
 # LocalStack's release runs on Python 3.11 only.
@@ -63,6 +65,10 @@ imports: .venv/.dev ## Check the import rules
 .PHONY: bench
 bench: .venv/.dev peers ## Measure ftq beside its peers; results and plots in benchmarks/results
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: zip
+zip: .venv/.local ## Build the Lambda's zip: LAMBDA_MACHINE=x86_64 LAMBDA_PYTHON=3.12
+	@$(BIN)/python deploy/lambda_zip.py --machine $(LAMBDA_MACHINE) --python $(LAMBDA_PYTHON)
 
 .PHONY: format
 format: .venv/.dev ## Format, and mend what lint can mend by itself
