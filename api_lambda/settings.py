@@ -16,6 +16,7 @@ class ApiSettings(Settings):
         table: Where their records are kept.
         retention_days: How long a final record is kept.
         sweep_grace_seconds: How overdue an open task must be before the sweeper looks at it.
+        sweep_seconds: How often the scheduled sweep runs, for a service that scales to zero.
         handlers: ``module:registry`` to check types and payloads against; None accepts any
             well-formed type.
         log_level: The least level that is logged.
@@ -26,5 +27,6 @@ class ApiSettings(Settings):
     table: TableName
     retention_days: int = Field(30, ge=1, le=3650)
     sweep_grace_seconds: int = Field(900, ge=1, le=86_400)
+    sweep_seconds: int = Field(60, ge=1, le=3600)
     handlers: HandlersPath | None = None
     log_level: LogLevel = "INFO"

@@ -11,6 +11,7 @@ from ftq import lease
 from ftq.errors import CallError, Throttled, Unavailable
 from ftq.limits import SQS_BATCH_ENTRIES, SQS_DELAY_SECONDS
 from ftq.ports import Call, Port
+from ftq.sweep import moved_on
 from ftq.wire import queue as wire
 from ftq.wire.queue import Attribute, EntryFault, Message, Outgoing
 from ftq_daemon.batcher import Batcher
@@ -106,12 +107,9 @@ class Queue:
         )
         at, seen = self._world.now(), asyncio.get_running_loop().time()
         messages = wire.read_receive(reply)
-        if messages:
-            fresh = (message.sent_at for message in messages if message.receive_count == 1)
-            self._mark = max(self._mark, *fresh, 0)
-        elif wait_seconds > 0:
-            # A long poll asks all of SQS's servers: there was nothing as it began.
-            self._mark = max(self._mark, began)
+        fresh = (message.sent_at for message in messages if message.receive_count == 1)
+        waited = wait_seconds > 0 and not messages
+        self._mark = moved_on(self._mark, fresh, began=began, waited=waited)
         return [Received(message, at, seen) for message in messages]
 
     async def send(self, message: Outgoing) -> bool:
