@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -83,8 +83,20 @@ def read_json(request: Request) -> Json:
         raise Problem(NOT_JSON, f"The body is not acceptable JSON: {error}.") from None
 
 
-def read_submission(document: Json, key: str, correlation_id: str, now: int) -> Submission:
-    """The submission that a body asks for.
+Fields = TypeVar("Fields", bound=BaseModel)
+
+
+def read_fields(model: type[Fields], request: Request) -> Fields:
+    """The fields of a body that may be left out altogether.
+
+    Raises:
+        Problem: 400, 413 as `read_json`; 422, with the fields that are malformed or unknown.
+    """
+    return validated(model, read_json(request) if request.text else {})
+
+
+def validated(model: type[Fields], document: Json) -> Fields:
+    """A document as a model.
 
     Raises:
         Problem: 422, with the fields that are missing, malformed or unknown.
@@ -92,9 +104,18 @@ def read_submission(document: Json, key: str, correlation_id: str, now: int) -> 
     if not isinstance(document, dict):
         raise invalid(("", "must be a JSON object"))
     try:
-        fields = TaskFields.model_validate(document)
+        return model.model_validate(document)
     except ValidationError as error:
         raise invalid(*faults(error)) from None
+
+
+def read_submission(document: Json, key: str, correlation_id: str, now: int) -> Submission:
+    """The submission that a body asks for.
+
+    Raises:
+        Problem: 422, with the fields that are missing, malformed or unknown.
+    """
+    fields = validated(TaskFields, document)
     if fields.delay_seconds is not None and fields.not_before is not None:
         raise invalid(("not_before", "give delay_seconds or not_before, not both"))
     not_before = fields.not_before or 0
@@ -103,7 +124,7 @@ def read_submission(document: Json, key: str, correlation_id: str, now: int) -> 
     return Submission(
         type=fields.type,
         # As parsed, not as validated: it is JSON, which the model knows only as an object.
-        payload=document["payload"],
+        payload=document["payload"] if isinstance(document, dict) else None,
         key=key,
         correlation_id=correlation_id,
         tenant=fields.tenant or "",

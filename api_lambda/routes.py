@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 from urllib.parse import unquote
 
+from api_lambda.control import cancel, redrive
 from api_lambda.http import CORRELATION, Answer, Request, Response, answer, read_request
 from api_lambda.log import log, log_bug
 from api_lambda.problems import (
@@ -40,6 +41,8 @@ def health(service: Service, request: Request) -> Response:
 ROUTES: Final[tuple[tuple[str, str, Endpoint], ...]] = (
     ("POST", "/tasks", submit),
     ("GET", "/tasks/{id}", show),
+    ("POST", "/tasks/{id}/cancel", cancel),
+    ("POST", "/tasks/{id}/redrive", redrive),
     ("GET", "/stats", stats),
     ("GET", "/health", health),
 )

@@ -7,7 +7,6 @@ sweeper's to repair, so it does not change the answer.
 from __future__ import annotations
 
 import logging
-import re
 from typing import Final
 
 from api_lambda.asked import check_registry, read_json, read_key, read_submission
@@ -22,6 +21,7 @@ from api_lambda.problems import (
     invalid,
 )
 from api_lambda.service import Service
+from api_lambda.traces import trace_of
 from ftq.codec import encode
 from ftq.errors import (
     CallError,
@@ -45,12 +45,6 @@ from ftq.wire import queue, table
 from ftq.wire.item import read_task
 from ftq.wire.statements import Statements
 
-TRACE: Final = "x-amzn-trace-id"
-# What X-Ray documents, and SQS checks: a header of another form would have the message refused.
-_TRACE_HEADER: Final = re.compile(
-    r"(?:Self=[0-9a-f-]{1,64};)?Root=1-[0-9a-f]{8}-[0-9a-f]{24}"
-    r"(?:;(?:Parent=[0-9a-f]{16}|Sampled=[01?]|Lineage=[0-9a-z:|]{1,128}))*"
-)
 # The names under which a client knows what `ftq.submission` finds fault with.
 _HEADER_NAMES: Final = {
     "idempotency_key": "Idempotency-Key",
@@ -83,7 +77,7 @@ def submit(service: Service, request: Request) -> Response:
             members={"idempotency_key": key},
         ) from None
     if needs_send(task):
-        _send(service, task, planned.payload, _trace(service, request))
+        _send(service, task, planned.payload, trace_of(service, request))
     return _accepted(task, request.prefix)
 
 
@@ -205,14 +199,6 @@ def _accepted(task: Task, prefix: str) -> Response:
         },
         {"location": f"{prefix}/tasks/{task.id}"},
     )
-
-
-def _trace(service: Service, request: Request) -> str:
-    """The invocation's trace; where nothing traces it (local mode), the request's own."""
-    for header in (service.trace(), request.headers.get(TRACE, "")):
-        if _TRACE_HEADER.fullmatch(header):
-            return header
-    return ""
 
 
 def _call(task: Task, error: CallError) -> dict[str, str]:

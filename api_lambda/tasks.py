@@ -29,7 +29,13 @@ def find(service: Service, task_id: str) -> Task:
         task = table.read_get(service.port.call(table.get(service.table, task_id)))
         if task is not None:
             return task
-    raise Problem(NO_TASK, "No task has this id; a finished one is forgotten after its retention.")
+    raise no_task()
+
+
+def no_task() -> Problem:
+    """The problem of an id that no task has."""
+    detail = "No task has this id; a finished one is forgotten after its retention."
+    return Problem(NO_TASK, detail)
 
 
 def view(task: Task, payload: Json) -> dict[str, Json]:

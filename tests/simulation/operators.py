@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from api_lambda.http import Request
 from api_lambda.problems import Problem
 from api_lambda.service import Service
 from api_lambda.submit import submit
-from ftq.codec import encode
+from ftq import control
+from ftq.control import CancelAnswer, Operator
 from ftq.errors import CallError
 from ftq.lifecycle import State
-from ftq.ports import Call, Port
+from ftq.ports import Port
+from ftq.steps import Steps, walk_async
 from ftq.submission import Submission, Terms, plan, task_id
 from ftq.task import Task
 from ftq.testing import FaultySyncPort, MemoryAws, MemorySyncPort, now_ms
 from ftq.text import Json, dump
 from ftq.wire import queue, table
 from ftq.wire.queue import Outgoing
-from ftq.wire.statements import Statement, Statements
-from ftq.wire.table import Refused, Result, Written
+from ftq.wire.statements import Statements
 from tests.simulation.book import Book
 from tests.simulation.node import RETENTION_DAYS, TABLE
 from tests.simulation.ops import Submit
@@ -30,6 +32,7 @@ from tests.simulation.weather import Weather
 
 RETENTION: Final = RETENTION_DAYS * 86_400_000
 _TRIES: Final = 6
+T = TypeVar("T")
 _STATEMENTS: Final = Statements(TABLE)
 
 
@@ -151,24 +154,14 @@ class Operators:
     grace: int
 
     async def cancel(self, key: str) -> None:
-        """R19: end what waits or has lapsed; ask the holder of what runs."""
-        for _ in range(_TRIES):
-            task = await self._read(key)
-            if task is None or task.final:
-                return
-            now = now_ms()
-            held = task.state is State.RUNNING and task.free_at > now
-            statement = (
-                _STATEMENTS.ask_cancel(task, now)
-                if held
-                else _STATEMENTS.cancel(task, "operator", now, RETENTION)
-            )
-            if isinstance(await self._write(statement), Written):
-                self.book.seen["cancel asked" if held else "cancel written"] += 1
-                return
+        """R19, as the API does it, again while there is no answer."""
+        found = await self._insist(lambda: control.cancel(_STATEMENTS, key, self._who()))
+        if found is not None and found.answer is not CancelAnswer.OVER:
+            asked = found.answer is CancelAnswer.ASKED
+            self.book.seen["cancel asked" if asked else "cancel written"] += 1
 
     async def redrive(self, key: str, again_after: float) -> None:
-        """R3: at the death that was seen, over all repeats of the request."""
+        """R3, as the API does it: at the death that was seen, over all repeats of the request."""
         task = await self._read(key)
         if task is None or task.state is not State.DEAD:
             return
@@ -181,37 +174,24 @@ class Operators:
             await self._redrive(task)
 
     async def _redrive(self, task: Task) -> None:
-        result = await self._write(_STATEMENTS.redrive(task, "operator", now_ms(), self.grace))
-        done = isinstance(result, Written)
-        if isinstance(result, Refused) and result.current is not None:
-            current = result.current
-            done = current.state is State.QUEUED and current.claim_no == task.claim_no
-        if done:
-            message = Outgoing(encode(task, task.payload), queue.mark(queue.STORED, "1"))
-            await self._try(queue.send(self.url, message))
+        died_at = task.claim_no
+        await self._insist(lambda: control.redrive(_STATEMENTS, task.id, died_at, self._who()))
+
+    def _who(self) -> Operator:
+        return Operator("operator", now_ms(), self.grace, RETENTION)
 
     async def _read(self, key: str) -> Task | None:
-        for _ in range(_TRIES):
-            try:
-                return table.read_get(await self.port.call(table.get(TABLE, key)))
-            except CallError:
-                await asyncio.sleep(self.dice.random() * 3)
-        return None
+        def steps() -> Steps[Task | None]:
+            return table.read_get((yield table.get(TABLE, key)))
 
-    async def _write(self, statement: Statement) -> Result | None:
+        return await self._insist(steps)
+
+    async def _insist(self, ask: Callable[[], Steps[T]]) -> T | None:
+        """The request, again while there is no answer."""
         for _ in range(_TRIES):
             try:
-                reply = await self.port.call(table.execute([statement]))
-            except CallError:
+                return await walk_async(self.port, ask())
+            except CallError as error:
+                self.book.note("operator", "failed", more=str(error))
                 await asyncio.sleep(self.dice.random() * 20)
-                continue
-            (result,) = table.read_execute(reply, 1)
-            if not isinstance(result, table.Failed):
-                return result
         return None
-
-    async def _try(self, call: Call) -> None:
-        try:
-            await self.port.call(call)
-        except CallError as error:
-            self.book.note("operator", "failed", more=str(error))
