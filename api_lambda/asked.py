@@ -29,7 +29,7 @@ _INSTANT: Final = re.compile(
 )
 
 
-def _instant(value: object) -> int:
+def instant(value: object) -> int:
     """Milliseconds since the epoch, rounded up so that nothing runs before its time."""
     if not (isinstance(value, str) and _INSTANT.fullmatch(value)):
         raise ValueError("must be an ISO 8601 date and time with an offset or Z")
@@ -48,7 +48,7 @@ class TaskFields(BaseModel):
     type: str
     payload: object
     delay_seconds: Annotated[float, Field(ge=0, le=DELAY_SECONDS)] | None = None
-    not_before: Annotated[int, BeforeValidator(_instant)] | None = None
+    not_before: Annotated[int, BeforeValidator(instant)] | None = None
     tenant: Annotated[str, Field(min_length=1)] | None = None
 
 

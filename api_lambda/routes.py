@@ -21,6 +21,7 @@ from api_lambda.problems import (
     Problem,
     invalid,
 )
+from api_lambda.redrives import redrives
 from api_lambda.service import Service
 from api_lambda.stats import stats
 from api_lambda.submit import submit
@@ -43,6 +44,7 @@ ROUTES: Final[tuple[tuple[str, str, Endpoint], ...]] = (
     ("GET", "/tasks/{id}", show),
     ("POST", "/tasks/{id}/cancel", cancel),
     ("POST", "/tasks/{id}/redrive", redrive),
+    ("POST", "/redrives", redrives),
     ("GET", "/stats", stats),
     ("GET", "/health", health),
 )

@@ -14,6 +14,7 @@ from typing import Final
 
 from api_lambda.http import Request, Response, moment
 from api_lambda.params import read_query
+from api_lambda.records import read_rows
 from api_lambda.service import Service
 from ftq.lifecycle import State
 from ftq.limits import SHARDS
@@ -22,7 +23,6 @@ from ftq.task import bucket_in
 from ftq.text import Json
 from ftq.wire import index, queue, reports
 from ftq.wire.index import Row
-from ftq.wire.item import Item
 from ftq.wire.table import KEYS_PER_READ, read_page
 
 # Of each shard: tasks whose state is read, and tasks that are counted beyond those.
@@ -85,7 +85,7 @@ def _group(
     for shard in range(SHARDS):
         bucket, start = bucket_in(shard, state), None
         if rows:
-            found, start = _page(service, bucket, ROWS, newest_first=newest_first)
+            found, start = read_rows(service, bucket, ROWS, newest_first=newest_first)
             group.rows += found
             group.count += len(found)
         if start is not None or not rows:
@@ -96,14 +96,6 @@ def _group(
             group.count += index.read_count(reply)
             group.exact &= read_page(reply)[1] is None
     return group
-
-
-def _page(
-    service: Service, bucket: str, limit: int, *, newest_first: bool
-) -> tuple[list[Row], Item | None]:
-    asked = index.page(service.table, bucket, limit, newest_first=newest_first)
-    items, last = read_page(service.port.call(asked))
-    return [row for row in map(index.read_row, items) if row is not None], last
 
 
 def _states(service: Service, rows: list[Row]) -> tuple[Counter[State], bool]:
@@ -148,9 +140,8 @@ def _depth(service: Service, url: str) -> dict[str, Json]:
 
 def _reports(service: Service, now: int) -> list[Report]:
     """What the daemons said, the newest first."""
-    page = index.page(service.table, reports.BUCKET, DAEMONS, newest_first=True, since=now - KEPT)
-    items, _ = read_page(service.port.call(page))
-    keys = [row.id for row in map(index.read_row, items) if row is not None]
+    rows, _ = read_rows(service, reports.BUCKET, DAEMONS, newest_first=True, since=now - KEPT)
+    keys = [row.id for row in rows]
     if not keys:
         return []
     found = reports.read_get_many(

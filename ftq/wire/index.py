@@ -96,6 +96,14 @@ def read_count(reply: Reply) -> int:
     return found if isinstance(found, int) else 0
 
 
+def after(row: Row) -> Item:
+    """The key after which a page starts, to go on behind this row.
+
+    The item need not be there any more: a key is a place in the order, not an item.
+    """
+    return {"id": text(row.id), "bucket": text(row.bucket), "due_at": number(row.due_at)}
+
+
 def states(table: str, keys: Sequence[str]) -> Call:
     """Ask for the states of up to 100 records, as they were a moment ago."""
     wanted = {

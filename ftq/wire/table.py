@@ -213,6 +213,15 @@ def get_many(table: str, keys: Sequence[str]) -> Call:
     return Call("dynamodb", "BatchGetItem", {"RequestItems": {table: wanted}})
 
 
+def read_unprocessed(reply: Reply, table: str) -> list[str]:
+    """The keys that were not read this time (16 MB a reply, or throttled). Never raises."""
+    left = reply.get("UnprocessedKeys")
+    asked = left.get(table) if isinstance(left, Mapping) else None
+    keys = asked.get("Keys") if isinstance(asked, Mapping) else None
+    found = [key.get("id") for key in keys] if isinstance(keys, list) else []
+    return [str(key["S"]) for key in found if isinstance(key, Mapping)]
+
+
 def read_get_many(reply: Reply, table: str) -> list[Task]:
     """The records that were read, in no order; what was not read this time is missing."""
     responses = reply.get("Responses")

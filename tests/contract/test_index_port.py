@@ -103,3 +103,16 @@ async def test_a_report_replaces_the_last_and_can_be_taken_away(stage: TableStag
         await stage.port.call(reports.remove(stage.table, "d1"))
     rows, _ = await read(stage, index.page(stage.table, reports.BUCKET, 10))
     assert rows == []
+
+
+@on_tables
+async def test_a_page_goes_on_behind_an_item_that_is_no_longer_there(stage: TableStage) -> None:
+    ids = await filled(stage, 5)
+    rows, _ = await read(stage, index.page(stage.table, BUCKET, 10))
+    moved = await stage.record(ids[2])
+    await stage.written(stage.statements.cancel(moved, "api", NOW, 1_000))
+    for newest_first, rest in ((False, ids[3:]), (True, ids[1::-1])):
+        start = index.after(rows[2])
+        call = index.page(stage.table, BUCKET, 10, start=start, newest_first=newest_first)
+        found, _ = await read(stage, call)
+        assert [row.id for row in found] == rest

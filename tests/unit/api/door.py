@@ -37,6 +37,9 @@ class Clock:
     def seconds(self) -> float:
         return self.now / 1000
 
+    def sleep(self, seconds: float) -> None:
+        self.now += round(seconds * 1000)
+
 
 @dataclass(slots=True)
 class Recorder:
@@ -109,6 +112,7 @@ class Door:
                 monotonic=self.clock.seconds,
                 fresh=self._fresh,
                 trace=lambda: self.trace,
+                sleep=self.clock.sleep,
             )
         )
 

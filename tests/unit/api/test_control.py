@@ -10,35 +10,12 @@ import pytest
 from ftq.codec import Envelope, decode
 from ftq.lifecycle import State
 from ftq.ports import Call, Reply, SyncPort
-from ftq.task import Entry, failure
+from ftq.task import Entry
 from ftq.testing import Fault, FaultySyncPort
 from ftq.text import Json
-from ftq.verdict import Cause, Complete, Counter, DeadLetter, RetryAt, Settlement
-from ftq.wire.statements import Statements
-from tests.unit.api.door import GRACE, RETENTION, TABLE, Door, Got, read
-
-OOPS = failure("exception", "ValueError", "no")
-DIE = DeadLetter(Cause.PERMANENT, Counter.ATTEMPTS, OOPS)
-STATEMENTS = Statements(TABLE)
-
-
-def submitted(door: Door, payload: Json = 1, **more: Json) -> str:
-    """A task whose first message is out of the way."""
-    task_id = door.post({"type": "a", "payload": payload, **more}).id
-    door.messages()
-    return task_id
-
-
-def settle(door: Door, task_id: str, verdict: Settlement) -> None:
-    task = door.claim(task_id)
-    entry = Entry(task.claim_no, "a-daemon", door.clock.now, "ended")
-    door.write(STATEMENTS.settle(task, verdict, entry, grace=GRACE, retention=RETENTION))
-
-
-def dead(door: Door, payload: Json = 1, **more: Json) -> str:
-    task_id = submitted(door, payload, **more)
-    settle(door, task_id, DIE)
-    return task_id
+from ftq.verdict import Complete, Counter, RetryAt, Settlement
+from tests.unit.api.door import GRACE, RETENTION, Door, Got, read
+from tests.unit.api.dying import DIE, OOPS, STATEMENTS, dead, settle, submitted
 
 
 def post(door: Door, task_id: str, what: str, body: Json | None = None) -> Got:

@@ -9,20 +9,13 @@ import pytest
 from api_lambda import stats as module
 from ftq.breaker import Position
 from ftq.report import KEPT, STALE, BreakerNote, Report
-from ftq.task import Entry, bucket_of, failure
+from ftq.task import bucket_of
 from ftq.text import Json
 from ftq.verdict import Cancel, Cause, Complete, Counter, DeadLetter, Release, RetryAt, Settlement
 from ftq.wire import reports
 from ftq.wire.statements import Statements
-from tests.unit.api.door import GRACE, RETENTION, TABLE, Door, dig
-
-OOPS = failure("exception", "ValueError", "no")
-
-
-def settle(door: Door, task_id: str, verdict: Settlement) -> None:
-    task = door.claim(task_id)
-    entry = Entry(task.claim_no, "a-daemon", door.clock.now, "ended")
-    door.write(Statements(TABLE).settle(task, verdict, entry, grace=GRACE, retention=RETENTION))
+from tests.unit.api.door import GRACE, TABLE, Door, dig
+from tests.unit.api.dying import OOPS, settle
 
 
 def submit(door: Door, n: int = 1, **more: Json) -> list[str]:
