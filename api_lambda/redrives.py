@@ -219,9 +219,11 @@ def _progress(scope: list[str], asked: RedrivesFields, now: int) -> Progress:
     if asked.cursor is None:
         return Progress(min(now, asked.before) if asked.before is not None else now)
     match read_cursor(scope, asked.cursor):
-        case [int(before), int(shard)]:
+        case [int(before), int(shard)] if 0 <= shard < SHARDS:
             at = Progress(before, shard)
-        case [int(before), int(shard), int(due_at), str(task_id)] if ID_PATTERN.fullmatch(task_id):
+        case [int(before), int(shard), int(due_at), str(task_id)] if (
+            0 <= shard < SHARDS and ID_PATTERN.fullmatch(task_id)
+        ):
             at = Progress(before, shard, Row(task_id, bucket_in(shard, State.DEAD), due_at))
         case _:
             must = "is none that was given out for this type and error"

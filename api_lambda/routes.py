@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from api_lambda.control import cancel, redrive
 from api_lambda.http import CORRELATION, Answer, Request, Response, answer, read_request
+from api_lambda.listing import list_tasks
 from api_lambda.log import log, log_bug
 from api_lambda.problems import (
     BUG,
@@ -41,6 +42,7 @@ def health(service: Service, request: Request) -> Response:
 
 ROUTES: Final[tuple[tuple[str, str, Endpoint], ...]] = (
     ("POST", "/tasks", submit),
+    ("GET", "/tasks", list_tasks),
     ("GET", "/tasks/{id}", show),
     ("POST", "/tasks/{id}/cancel", cancel),
     ("POST", "/tasks/{id}/redrive", redrive),

@@ -46,6 +46,21 @@ def view(task: Task, payload: Json) -> dict[str, Json]:
         payload: Its payload, from wherever it is kept.
     """
     return {
+        **summary(task),
+        "payload": payload,
+        "result": _read(task.result),
+        "progress": _read(task.progress),
+        "history": [_entry(entry) for entry in task.history],
+    }
+
+
+def summary(task: Task) -> dict[str, Json]:
+    """A task as a list shows it: without what may be large.
+
+    Args:
+        task: The record.
+    """
+    return {
         "id": task.id,
         "type": task.type,
         "state": str(task.state),
@@ -53,12 +68,8 @@ def view(task: Task, payload: Json) -> dict[str, Json]:
         "crashes": task.crashes,
         "releases": task.releases,
         "claim_no": task.claim_no,
-        "payload": payload,
-        "result": _read(task.result),
-        "progress": _read(task.progress),
         "cause": task.cause or None,
         "last_error": error_json(task.last_error) if task.last_error else None,
-        "history": [_entry(entry) for entry in task.history],
         "created_at": moment(task.created_at),
         "updated_at": moment(task.updated_at),
         # The write of a final state sets `due_at` to its own moment (DESIGN §5).

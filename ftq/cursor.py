@@ -17,6 +17,7 @@ from ftq.text import Json, NotJson, dump, parse
 
 # Longer than any that is made here.
 CHARS: Final = 1024
+MOST: Final = 10**15
 _DIGEST: Final = 12
 
 
@@ -42,7 +43,9 @@ def read_cursor(scope: Sequence[str], cursor: str) -> list[Json] | None:
         return None
     if raw[:_DIGEST] != _digest(scope, raw[_DIGEST:]) or not isinstance(place, list):
         return None
-    return place
+    # A number beyond what can be a moment is none that was written here.
+    numbers = [each for each in place if isinstance(each, int)]
+    return place if all(abs(each) < MOST for each in numbers) else None
 
 
 def _digest(scope: Sequence[str], said: bytes) -> bytes:

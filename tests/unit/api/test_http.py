@@ -67,9 +67,9 @@ def test_a_path_that_is_none_of_ours_is_a_404(door: Door, path: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [
-        ("GET", "/tasks", "OPTIONS, POST"),
-        ("HEAD", "/tasks", "OPTIONS, POST"),
-        ("PUT", "/tasks", "OPTIONS, POST"),
+        ("GET", "/redrives", "OPTIONS, POST"),
+        ("HEAD", "/redrives", "OPTIONS, POST"),
+        ("PUT", "/tasks", "GET, HEAD, OPTIONS, POST"),
         ("POST", "/tasks/x", "GET, HEAD, OPTIONS"),
         ("PATCH", "/health", "GET, HEAD, OPTIONS"),
         ("", "/health", "GET, HEAD, OPTIONS"),

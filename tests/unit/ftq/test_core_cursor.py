@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftq.cursor import CHARS, read_cursor, write_cursor
+from ftq.cursor import CHARS, MOST, read_cursor, write_cursor
 
-PLACES = st.lists(st.one_of(st.integers(), st.text(max_size=40)), max_size=5)
+PLACES = st.lists(st.one_of(st.integers(1 - MOST, MOST - 1), st.text(max_size=40)), max_size=5)
 
 
 @given(PLACES, st.lists(st.text(max_size=20), max_size=3))
@@ -32,6 +32,10 @@ def test_a_cursor_that_was_changed_is_none(at: int, char: str) -> None:
 @given(st.text())
 def test_other_texts_are_none(text: str) -> None:
     assert read_cursor(["tasks"], text) is None
+
+
+def test_a_number_that_is_no_moment_is_none() -> None:
+    assert read_cursor([], write_cursor([], [MOST])) is None
 
 
 def test_a_cursor_without_end_is_none() -> None:
