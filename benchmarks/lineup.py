@@ -6,10 +6,18 @@ from collections.abc import Mapping
 from typing import Final
 
 from benchmarks.side import Side
-from benchmarks.sides import floor, ftq_daemon, naive, peers
+from benchmarks.sides import floor, ftq_daemon, naive, peers, probe
 
 SIDES: Final[Mapping[str, Side]] = {
     side.name: side
-    for side in (ftq_daemon.SIDE, ftq_daemon.QUIET, floor.SIDE, naive.SIDE, *peers.SIDES)
+    for side in (
+        ftq_daemon.SIDE,
+        ftq_daemon.QUIET,
+        ftq_daemon.AIOBOTOCORE,
+        probe.SIDE,
+        floor.SIDE,
+        naive.SIDE,
+        *peers.SIDES,
+    )
 }
 BASELINE: Final = naive.SIDE.name

@@ -228,7 +228,8 @@ async def running(
     region = region_of(
         settings.queue_url, os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     )
-    async with connect(region, settings.wait_seconds, MOST_POLLERS, watch) as ports:
+    hot = settings.aws_client == "hot"
+    async with connect(region, settings.wait_seconds, MOST_POLLERS, watch, hot=hot) as ports:
         max_receives = await check_queues(settings, ports)
         daemon = build(settings, registry, ports, real_world(), events, name, max_receives)
         await daemon.store.probe()

@@ -48,6 +48,8 @@ class DaemonSettings(Settings):
     processes: Annotated[int, Field(ge=1, le=64)] = 1
     # Processes for handlers with run_in="process".
     pool_processes: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=_cores)
+    # Who makes the few calls of each task: the hot lane, or aiobotocore, which makes all others.
+    aws_client: Literal["hot", "aiobotocore"] = "hot"
     # Known to the contract, not to this version: refused rather than ignored.
     tracing: Literal["off"] = "off"
 

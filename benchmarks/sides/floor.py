@@ -115,11 +115,16 @@ async def _rounds(at: Place) -> None:
         await asyncio.gather(*(at.sqs.call(queue.delete_batch(at.queue_url, ten)) for ten in tens))
 
 
+async def work(at: Place) -> None:
+    """Make the calls until killed."""
+    await asyncio.gather(*(_rounds(at) for _ in range(ROUNDS)))
+
+
 async def main() -> None:
     """Work until killed."""
     config = AioConfig(max_pool_connections=64, read_timeout=30, parameter_validation=False)
     async with place(config) as at:
-        await asyncio.gather(*(_rounds(at) for _ in range(ROUNDS)))
+        await work(at)
 
 
 if __name__ == "__main__":

@@ -23,3 +23,9 @@ QUIET: Final = Side(
     command=("-m", "ftq_daemon"),
     environment=_TOLD | {"FTQ_LOG_LEVEL": "WARNING"},
 )
+AIOBOTOCORE: Final = Side(
+    name="ftq-aiobotocore",
+    says="the same with FTQ_AWS_CLIENT=aiobotocore",
+    command=("-m", "ftq_daemon"),
+    environment=_TOLD | {"FTQ_AWS_CLIENT": "aiobotocore"},
+)

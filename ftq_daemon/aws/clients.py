@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Final
+from typing import Final, cast
 from urllib.parse import urlsplit
 
 from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
+from aiobotocore.httpsession import AIOHTTPSession
+from aiobotocore.session import AioSession, get_session
 
-from ftq.ports import Port
+from ftq.ports import Port, Service
+from ftq_daemon.aws.hot import HotClient, Sleep
 from ftq_daemon.aws.port import AioPort, Watch
+from ftq_daemon.aws.sdk import Http, Source
 from ftq_daemon.settings import RECEIVE_SECONDS
 
 CONNECT_SECONDS: Final = 3
@@ -46,9 +50,58 @@ def region_of(queue_url: str, environ_region: str | None) -> str:
     return labels[1] if len(labels) > 3 and labels[0] == "sqs" else "us-east-1"
 
 
+def config_of(region: str, read: float, connections: int, tries: int = TRIES) -> AioConfig:
+    """The configuration of a client: what it waits for, how often it tries, how many at once."""
+    return AioConfig(
+        region_name=region,
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=read,
+        retries={"mode": "standard", "total_max_attempts": tries},
+        max_pool_connections=connections,
+        tcp_keepalive=True,
+        # The SDK's own is put together anew for each call, at a price that shows.
+        user_agent=f"ftq/{version('ftq')}",
+        # Requests are built by ftq.wire, and tested against the services' models: checking
+        # each of them again costs a quarter of the call.
+        parameter_validation=False,
+    )
+
+
+@asynccontextmanager
+async def client_of(
+    session: AioSession,
+    service: Service,
+    config: AioConfig,
+    *,
+    hot: bool,
+    endpoint_url: str | None = None,
+    sleep: Sleep = asyncio.sleep,
+) -> AsyncIterator[object]:
+    """An aiobotocore client, its hot operations on the hot lane or not."""
+    kept: list[AIOHTTPSession] = []
+
+    class Kept(AIOHTTPSession):
+        """aiobotocore's own, in sight: the hot lane sends on the connections of its client."""
+
+        async def __aenter__(self) -> Kept:
+            kept.append(self)
+            return await super().__aenter__()
+
+    if hot:
+        config = config.merge(AioConfig(http_session_cls=Kept))
+    source = await session.get_credentials()
+    async with session.create_client(service, config=config, endpoint_url=endpoint_url) as client:
+        # Without credentials nothing can be signed; that too is for aiobotocore to say.
+        if hot and source is not None:
+            # The stubs have requests and replies of another library here.
+            yield HotClient(client, cast("Http", kept[0]), cast("Source", source), sleep)
+        else:
+            yield client
+
+
 @asynccontextmanager
 async def connect(
-    region: str, wait_seconds: int, pollers: int, watch: Watch
+    region: str, wait_seconds: int, pollers: int, watch: Watch, *, hot: bool = True
 ) -> AsyncIterator[Ports]:
     """Open the clients for as long as the context lasts.
 
@@ -59,30 +112,16 @@ async def connect(
         wait_seconds: The longest long poll.
         pollers: Receives at once.
         watch: Told of each call.
+        hot: Whether the hot calls take the hot lane.
     """
     session = get_session()
-
-    def config(read: float, connections: int, tries: int = TRIES) -> AioConfig:
-        return AioConfig(
-            region_name=region,
-            connect_timeout=CONNECT_SECONDS,
-            read_timeout=read,
-            retries={"mode": "standard", "total_max_attempts": tries},
-            max_pool_connections=connections,
-            tcp_keepalive=True,
-            # The SDK's own is put together anew for each call, at a price that shows.
-            user_agent=f"ftq/{version('ftq')}",
-            # Requests are built by ftq.wire, and tested against the services' models: checking
-            # each of them again costs a quarter of the call.
-            parameter_validation=False,
-        )
-
     # One try: the poller asks again by itself, and a stop waits for no more than one.
-    polling = config(wait_seconds + RECEIVE_SECONDS - CONNECT_SECONDS, pollers, tries=1)
+    polling = config_of(region, wait_seconds + RECEIVE_SECONDS - CONNECT_SECONDS, pollers, tries=1)
     # Four batchers for the queue, one for the table, each with a few calls in flight.
+    calling = config_of(region, READ_SECONDS, 16)
     async with (
-        session.create_client("sqs", config=polling) as receiver,
-        session.create_client("sqs", config=config(READ_SECONDS, 16)) as queue,
-        session.create_client("dynamodb", config=config(READ_SECONDS, 16)) as table,
+        client_of(session, "sqs", polling, hot=hot) as receiver,
+        client_of(session, "sqs", calling, hot=hot) as queue,
+        client_of(session, "dynamodb", calling, hot=hot) as table,
     ):
         yield Ports(AioPort(receiver, watch), AioPort(queue, watch), AioPort(table, watch))

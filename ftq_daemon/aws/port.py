@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, Protocol, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias
 
 import aiohttp
 from botocore import xform_name
@@ -19,6 +19,7 @@ from botocore.parsers import ResponseParserError
 from ftq.errors import CallError, CallRefused, Throttled, Unavailable
 from ftq.ports import Call, Reply
 from ftq.wire.faults import classify
+from ftq_daemon.aws.sdk import Operation
 
 Watch: TypeAlias = Callable[[Call, str, float, str], None]
 """Told of each call: the call, ok or what went wrong, seconds, the error's text."""
@@ -35,19 +36,11 @@ _NO_ANSWER: Final = (
 )
 
 
-class Operation(Protocol):
-    """An operation of an aiobotocore client."""
-
-    def __call__(self, **parameters: object) -> Awaitable[Reply]:
-        """Make the call."""
-        ...
-
-
 class AioPort:
     """Makes the calls of one service.
 
     Args:
-        client: An aiobotocore client of the service.
+        client: An aiobotocore client of the service, or one that stands in its place.
         watch: Told of each call.
     """
 

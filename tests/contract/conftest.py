@@ -18,20 +18,30 @@ def _backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     if name == Memory.name:
         yield Memory()
         return
-    wire = Wire(name, request.getfixturevalue(_URLS[name]))
+    name, _, client = name.partition(" by ")
+    wire = Wire(name, request.getfixturevalue(_URLS[name]), hot=client == "hot")
     yield wire
     wire.close()
 
 
 # The judge is opt-in (the report at the end says so): not asked for, it makes no skipped tests.
-_JUDGE = ["dynamodb"] if os.environ.get("FTQ_TEST_DYNAMODB_URL") else []
+_JUDGE = ["dynamodb by hot"] if os.environ.get("FTQ_TEST_DYNAMODB_URL") else []
 
 
-@pytest.fixture(scope="session", params=["memory", "ministack", *_JUDGE])
+@pytest.fixture(scope="session", params=["memory", "ministack by hot", "ministack by aio", *_JUDGE])
 def table_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     yield from _backend(request)
 
 
-@pytest.fixture(scope="session", params=["memory", "ministack", "localstack"])
+@pytest.fixture(
+    scope="session",
+    params=[
+        "memory",
+        "ministack by hot",
+        "ministack by aio",
+        "localstack by hot",
+        "localstack by aio",
+    ],
+)
 def queue_backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     yield from _backend(request)

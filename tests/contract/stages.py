@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
 from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
+from aiobotocore.session import AioSession
 
 from ftq.ports import Call, Port, Service
 from ftq.task import Task
@@ -20,6 +20,7 @@ from ftq.wire import create, queue, table
 from ftq.wire.queue import EntryFault, Message, Outgoing
 from ftq.wire.statements import Statement, Statements
 from ftq.wire.table import Result
+from ftq_daemon.aws.clients import client_of
 from ftq_daemon.aws.port import AioPort
 from tests.contract.lies import truth
 
@@ -201,11 +202,15 @@ class Memory:
 
 
 class Wire:
-    """An endpoint, behind the daemon's own adapter. One loop and one client serve all stories."""
+    """An endpoint, behind the daemon's own adapter. One loop and one client serve all stories.
 
-    def __init__(self, name: str, url: str) -> None:
+    A first story may find the hot lane still learning: all that follow are told on it.
+    """
+
+    def __init__(self, name: str, url: str, *, hot: bool) -> None:
         self.name = name
         self._url = url
+        self._hot = hot
         self._runner = asyncio.Runner()
         self._clients = AsyncExitStack()
         self._ports: dict[Service, Port] = {}
@@ -230,15 +235,18 @@ class Wire:
 
     async def _port(self, service: Service) -> Port:
         if service not in self._ports:
-            client = get_session().create_client(
-                service,
-                region_name=os.environ.get("AWS_REGION", "eu-central-1"),
-                endpoint_url=self._url,
-                aws_access_key_id=os.environ.get("AWS_ACCESS_KEY_ID", "test"),
-                aws_secret_access_key=os.environ.get("AWS_SECRET_ACCESS_KEY", "test"),
-                # Neither may hide what the service itself answers.
-                config=AioConfig(parameter_validation=False, retries={"total_max_attempts": 1}),
+            session = AioSession()
+            session.set_credentials(
+                os.environ.get("AWS_ACCESS_KEY_ID", "test"),
+                os.environ.get("AWS_SECRET_ACCESS_KEY", "test"),
             )
+            config = AioConfig(
+                region_name=os.environ.get("AWS_REGION", "eu-central-1"),
+                # Neither may hide what the service itself answers.
+                parameter_validation=False,
+                retries={"total_max_attempts": 1},
+            )
+            client = client_of(session, service, config, hot=self._hot, endpoint_url=self._url)
             self._ports[service] = AioPort(await self._clients.enter_async_context(client))
         return self._ports[service]
 

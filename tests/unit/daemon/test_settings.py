@@ -27,6 +27,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert settings.retention_days == 30
     assert settings.sweep_grace_seconds == 900
     assert settings.crash_limit == 3
+    assert settings.aws_client == "hot"
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ("FTQ_VISIBILITY_SECONDS", "43201", "less than or equal to 43200"),
         ("FTQ_HEALTH_PORT", "65536", "less than or equal to 65535"),
         ("FTQ_CRASH_LIMIT", "1", "greater than or equal to 2"),
+        ("FTQ_AWS_CLIENT", "boto", "'hot' or 'aiobotocore'"),
         ("FTQ_QUEUE_URL", "tasks", "URL"),
         ("FTQ_TABLE", "a", "pattern"),
         ("FTQ_HANDLERS", "shop.tasks", "pattern"),
