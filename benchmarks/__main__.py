@@ -16,10 +16,20 @@ from typing import Final
 WHOLE: Final[Mapping[str, Sequence[str]]] = {
     "throughput": ("--on", "stub", "ministack"),
     "idle": (),
+    "steady": (),
+    "backlog": (),
+    "payload": (),
+    "cost": (),
+    "cold": (),
 }
 QUICK: Final[Mapping[str, Sequence[str]]] = {
     "throughput": ("--on", "stub", "--tasks", "1000", "--runs", "1"),
     "idle": ("--tasks", "20", "--quiet", "3"),
+    "steady": ("--tasks", "2000"),
+    "backlog": ("--backlogs", "500", "5000"),
+    "payload": (),
+    "cost": (),
+    "cold": ("--starts", "2"),
 }
 
 

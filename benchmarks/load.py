@@ -55,6 +55,16 @@ async def load_one(stage: Stage, number: int) -> tuple[str, str]:
     return one.task.id, str(reply["MessageId"])
 
 
+async def load_some(stage: Stage, numbers: Sequence[int]) -> list[tuple[str, str]]:
+    """Store and send at most ten tasks; returns their ids and their messages'."""
+    plans = [planned(stage, number) for number in numbers]
+    await _put(stage.table, stage.table_name, plans)
+    call = queue.send_batch(stage.queue_url, [_message(each) for each in plans])
+    told = (await stage.queue.call(call))["Successful"]
+    assert isinstance(told, list)
+    return [(one.task.id, entry["MessageId"]) for one, entry in zip(plans, told, strict=True)]
+
+
 async def _put(port: Port, name: str, plans: Sequence[Plan]) -> None:
     for at in range(0, len(plans), STATEMENTS_PER_BATCH):
         group = plans[at : at + STATEMENTS_PER_BATCH]

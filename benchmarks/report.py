@@ -40,6 +40,7 @@ class Run:
         peak_mib: The most memory the worker had.
         aws_share: How busy the stand-in was, of one core; 0 where it does not say.
         others_share: How busy the rest of the machine was, in cores: the noise.
+        log_bytes: What the worker wrote a task.
     """
 
     side: str
@@ -52,6 +53,7 @@ class Run:
     peak_mib: float
     aws_share: float
     others_share: float
+    log_bytes: float = 0.0
 
     @property
     def cpu_us(self) -> float:
@@ -150,7 +152,7 @@ def show(summaries: Sequence[Summary], left: Sequence[LeftOut] = ()) -> None:
     table.add_column("side", no_wrap=True)
     names = ("CPU µs", f"/ {BASELINE}", "tasks/s", "calls", "batch", "MiB", "stand-in", "others")
     for name in names:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for each in summaries:
         counted = each.calls_per_task.median > 0
         of = each.cpu_of_baseline
@@ -166,7 +168,7 @@ def show(summaries: Sequence[Summary], left: Sequence[LeftOut] = ()) -> None:
             f"{each.aws_share.median:.0%}" if counted else "-",
             f"{each.others_share.median:.0%}" if counted else "-",
         )
-    console = Console(width=max(100, Console().width))
+    console = Console(width=max(115, Console().width))
     console.print(table)
     if any(not SIDES[each.side].stateful for each in summaries):
         console.print("* keeps no record of a task: it only receives and deletes")
@@ -187,6 +189,12 @@ def write(question: str, found: object) -> Path:
     whole = {"machine": facts(), "found": found}
     path.write_text(json.dumps(whole, indent=2, default=_plain, ensure_ascii=False) + "\n")
     return path
+
+
+def newest(question: str) -> Path | None:
+    """The newest results of a question, if there are any."""
+    found = [path for path in RESULTS.glob(f"{question}-*.json") if path.stem.count("-") == 1]
+    return max(found, default=None)
 
 
 def _plain(value: object) -> object:

@@ -48,6 +48,7 @@ async def measure(side: Side, kind: str, count: int) -> Run:
             worker_cpu = family_cpu_seconds(worker.pid) - worker_cpu
             busy, own = busy_seconds() - busy, time.process_time() - own
             memory = peak_mib(worker.pid)
+            written = worker.written
         states = await stage.states()
     if last.left:
         raise WorkerFailedError(f"{side.name} left {last.left} messages")
@@ -67,6 +68,7 @@ async def measure(side: Side, kind: str, count: int) -> Run:
         peak_mib=memory,
         aws_share=aws_cpu / seconds,
         others_share=max(0.0, others / seconds) if kind == "stub" else 0.0,
+        log_bytes=written / count,
     )
 
 

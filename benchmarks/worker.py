@@ -40,6 +40,11 @@ class Worker:
         """Its process id."""
         return self.process.pid
 
+    @property
+    def written(self) -> int:
+        """How many bytes it has written."""
+        return os.fstat(self.output.fileno()).st_size
+
     def tail(self) -> str:
         """The end of what it has written."""
         self.output.seek(0)

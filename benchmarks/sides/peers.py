@@ -47,11 +47,12 @@ def _peer(program: str, name: str, says: str, needs: str, command: Sequence[str]
         interpreter=PYTHON,
         kind="other peer" if needs == "fanferro" else "python peer",
         slow=needs != "fanferro",
-        missing=_missing_module(needs),
+        missing=missing_module(needs),
     )
 
 
-def _missing_module(name: str) -> Callable[[], str]:
+def missing_module(name: str) -> Callable[[], str]:
+    """Tells why a module cannot be imported in the peers' environment; empty if it can."""
     probe = (
         "import platform, sys\n"
         f"try: import {name}\n"
@@ -84,7 +85,7 @@ def _refusal(command: tuple[str, ...]) -> str:
 CELERY: Final = _peer(
     "with_celery.py",
     "celery",
-    "late acknowledgement, gevent pool of 20, prefetch 200, long polls",
+    "late acknowledgement, gevent pool of 20, long polls",
     "celery",
     (
         *("-m", "celery", "-A", "with_celery", "worker", "--pool", "gevent", "--concurrency", "20"),
