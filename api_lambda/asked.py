@@ -21,6 +21,9 @@ KEY: Final = "idempotency-key"
 # Each byte of a payload may have come as an escape of six; the rest is room for other fields.
 # The exact limit is on the payload as it is stored (`ftq.submission`).
 BODY_BYTES: Final = 6 * PAYLOAD_BYTES + 16 * KIB
+# Lambda takes 6 MB a request, and what is not plain text comes a third longer, as base64.
+BATCH_BYTES: Final = 4 * KIB * KIB
+BATCH_TASKS: Final = 100
 
 # RFC 3339, the common part of ISO 8601; `datetime` alone would take week dates and more.
 _INSTANT: Final = re.compile(
@@ -66,8 +69,12 @@ def read_key(request: Request, fresh: str) -> str:
     return given
 
 
-def read_json(request: Request) -> Json:
+def read_json(request: Request, most: int = BODY_BYTES) -> Json:
     """The body as JSON.
+
+    Args:
+        request: The request.
+        most: Bytes that it may have.
 
     Raises:
         Problem: 413, it cannot hold a payload within the limit; 400, it is no JSON.
@@ -75,12 +82,26 @@ def read_json(request: Request) -> Json:
     body = request.body()
     if body is None:
         raise Problem(NOT_JSON, "The body is marked as base64 and is not.")
-    if len(body) > BODY_BYTES:
-        raise Problem(TOO_LARGE, f"The body has {len(body)} bytes, the limit is {BODY_BYTES}.")
+    if len(body) > most:
+        raise Problem(TOO_LARGE, f"The body has {len(body)} bytes, the limit is {most}.")
     try:
         return parse(body)
     except NotJson as error:
         raise Problem(NOT_JSON, f"The body is not acceptable JSON: {error}.") from None
+
+
+class EntryFields(TaskFields):
+    """One task of POST /tasks/batch, which has no headers of its own."""
+
+    idempotency_key: Annotated[str, Field(pattern=f"^(?:{KEY_PATTERN.pattern})$")] | None = None
+
+
+class BatchFields(BaseModel):
+    """The body of POST /tasks/batch. Each task is read by itself."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    tasks: Annotated[list[object], Field(min_length=1, max_length=BATCH_TASKS)]
 
 
 Fields = TypeVar("Fields", bound=BaseModel)
@@ -109,13 +130,21 @@ def validated(model: type[Fields], document: Json) -> Fields:
         raise invalid(*faults(error)) from None
 
 
-def read_submission(document: Json, key: str, correlation_id: str, now: int) -> Submission:
-    """The submission that a body asks for.
+def submission_of(
+    fields: TaskFields, document: Json, key: str, correlation_id: str, now: int
+) -> Submission:
+    """The submission that a document asks for.
+
+    Args:
+        fields: The document, validated.
+        document: As it was parsed: the payload is JSON, which the model knows only as an object.
+        key: The idempotency key.
+        correlation_id: The request's.
+        now: Milliseconds since the epoch.
 
     Raises:
-        Problem: 422, with the fields that are missing, malformed or unknown.
+        Problem: 422, two fields do not go together.
     """
-    fields = validated(TaskFields, document)
     if fields.delay_seconds is not None and fields.not_before is not None:
         raise invalid(("not_before", "give delay_seconds or not_before, not both"))
     not_before = fields.not_before or 0
@@ -123,7 +152,6 @@ def read_submission(document: Json, key: str, correlation_id: str, now: int) -> 
         not_before = now + math.ceil(fields.delay_seconds * 1000)
     return Submission(
         type=fields.type,
-        # As parsed, not as validated: it is JSON, which the model knows only as an object.
         payload=document["payload"] if isinstance(document, dict) else None,
         key=key,
         correlation_id=correlation_id,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 from urllib.parse import unquote
 
+from api_lambda.batch import submit_batch
 from api_lambda.control import cancel, redrive
 from api_lambda.http import CORRELATION, Answer, Request, Response, answer, read_request
 from api_lambda.listing import list_tasks
@@ -42,6 +43,7 @@ def health(service: Service, request: Request) -> Response:
 
 ROUTES: Final[tuple[tuple[str, str, Endpoint], ...]] = (
     ("POST", "/tasks", submit),
+    ("POST", "/tasks/batch", submit_batch),
     ("GET", "/tasks", list_tasks),
     ("GET", "/tasks/{id}", show),
     ("POST", "/tasks/{id}/cancel", cancel),

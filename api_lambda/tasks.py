@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from api_lambda.http import Request, Response, moment
+from api_lambda.params import read_query
 from api_lambda.problems import NO_TASK, Problem
 from api_lambda.service import Service
 from ftq.limits import ID_PATTERN
@@ -14,6 +15,7 @@ from ftq.wire.item import error_json
 
 def show(service: Service, request: Request) -> Response:
     """The task as it is now."""
+    read_query(request)
     task = find(service, request.params["id"])
     return Response(200, view(task, _payload(service, task)))
 

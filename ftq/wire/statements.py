@@ -97,9 +97,9 @@ class Statements:
         where = [("free_at", "<=", number(who.now))]
         return self._update(task_id, sets, where, add=("claim_no",), returning=True)
 
-    def insert(self, task: Task, who: Claimant) -> Statement:
-        """R9: the record of a message that had none, claimed as it is made."""
-        item = to_item(claimed(task, who))
+    def insert(self, task: Task, who: Claimant | None = None) -> Statement:
+        """R8: a record, if its id is free; R9: with `who`, claimed as it is made."""
+        item = to_item(task if who is None else claimed(task, who))
         statement = partiql.insert(self.table, tuple(item))
         return Statement(task.id, {"Statement": statement, "Parameters": list(item.values())})
 

@@ -1,0 +1,75 @@
+"""POST /tasks/batch: many tasks in one request, each accepted or refused by itself."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from api_lambda.asked import (
+    BATCH_BYTES,
+    KEY,
+    BatchFields,
+    EntryFields,
+    read_json,
+    submission_of,
+    validated,
+)
+from api_lambda.http import CORRELATION, Request, Response
+from api_lambda.params import read_query
+from api_lambda.problems import Problem, invalid
+from api_lambda.service import Service
+from api_lambda.submit import Asked, accept, accepted, conflict, ready
+from api_lambda.traces import trace_of
+from ftq.errors import KeyConflict
+from ftq.submission import same_task
+from ftq.task import Task
+from ftq.text import Json
+
+
+def submit_batch(service: Service, request: Request) -> Response:
+    """Accept up to 100 tasks; a result for each, in order."""
+    read_query(request)
+    if KEY in request.headers:
+        raise invalid(("Idempotency-Key", "give each task an idempotency_key of its own"))
+    document = read_json(request, BATCH_BYTES)
+    fields = validated(BatchFields, document)
+    now = service.now()
+    # As parsed: JSON, which the model knows only as objects.
+    entries = [_read(service, request, cast(Json, entry), now) for entry in fields.tasks]
+    first: dict[str, Asked] = {}
+    for entry in entries:
+        if isinstance(entry, Asked):
+            first.setdefault(entry.planned.task.id, entry)
+    found = accept(service, [*first.values()], trace_of(service, request))
+    answers = dict(zip(first, found, strict=True))
+    results = [
+        entry if isinstance(entry, Problem) else _answer(entry, first, answers) for entry in entries
+    ]
+    return Response(200, {"results": [_result(each) for each in results]})
+
+
+def _read(service: Service, request: Request, entry: Json, now: int) -> Asked | Problem:
+    try:
+        fields = validated(EntryFields, entry)
+        key = fields.idempotency_key or service.fresh()
+        correlation_id = request.headers.get(CORRELATION, "")
+        return ready(service, submission_of(fields, entry, key, correlation_id, now), now)
+    except Problem as problem:
+        return problem
+
+
+def _answer(
+    entry: Asked, first: dict[str, Asked], answers: dict[str, Task | Problem]
+) -> Task | Problem:
+    """What is said of an entry: as of the first with its key, if they are of one task."""
+    task_id = entry.planned.task.id
+    try:
+        same_task(first[task_id].planned.task, entry.planned.task)
+    except KeyConflict as error:
+        return conflict(entry, error)
+    return answers[task_id]
+
+
+def _result(found: Task | Problem) -> Json:
+    if isinstance(found, Problem):
+        return {"status": found.kind.status, "problem": found.response().body}
+    return {"status": 202, **accepted(found)}
