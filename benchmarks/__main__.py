@@ -21,6 +21,7 @@ WHOLE: Final[Mapping[str, Sequence[str]]] = {
     "payload": (),
     "cost": (),
     "cold": (),
+    "promises": (),
 }
 QUICK: Final[Mapping[str, Sequence[str]]] = {
     "throughput": ("--on", "stub", "--tasks", "1000", "--runs", "1"),
@@ -30,6 +31,7 @@ QUICK: Final[Mapping[str, Sequence[str]]] = {
     "payload": (),
     "cost": (),
     "cold": ("--starts", "2"),
+    "promises": (),
 }
 
 

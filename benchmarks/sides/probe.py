@@ -26,6 +26,7 @@ SIDE: Final = Side(
     name="probe",
     says="the same calls by aiohttp, a signature and orjson alone",
     command=("-m", "benchmarks.sides.probe"),
+    kind="limit",
 )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.document import at, number
 from benchmarks.machine import clean_environment
 from benchmarks.sides import peers
 
@@ -28,26 +29,7 @@ def measured(results: Path, *arguments: str) -> object:
     ended = run(results, *arguments)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     [path] = results.glob(f"{arguments[0]}-*.json")
-    return figure(json.loads(path.read_text()), "found")
-
-
-def figure(found: object, *path: str | int) -> object:
-    """What is at this place of a JSON document."""
-    for step in path:
-        if isinstance(step, int):
-            assert isinstance(found, list)
-            found = found[step]
-        else:
-            assert isinstance(found, dict)
-            found = found[step]
-    return found
-
-
-def number(found: object, *path: str | int) -> float:
-    """The number at this place of a JSON document."""
-    found = figure(found, *path)
-    assert isinstance(found, int | float)
-    return found
+    return at(json.loads(path.read_text()), "found")
 
 
 def drawn(results: Path) -> list[str]:
@@ -58,7 +40,7 @@ def drawn(results: Path) -> list[str]:
 def test_a_side_is_measured_and_its_bars_are_drawn(tmp_path: Path) -> None:
     found = measured(tmp_path, "throughput", "--sides", "floor", "--tasks", "400", "--runs", "1")
 
-    summary = figure(found, "summaries", 0)
+    summary = at(found, "summaries", 0)
     assert 0.3 < number(summary, "calls_per_task", "median") < 0.6
     assert ["floor" in picture for picture in drawn(tmp_path)] == [True] * 6
 
@@ -66,17 +48,17 @@ def test_a_side_is_measured_and_its_bars_are_drawn(tmp_path: Path) -> None:
 def test_lone_tasks_are_timed_and_quiet_minutes_counted(tmp_path: Path) -> None:
     found = measured(tmp_path, "idle", "--sides", "ftq", "--tasks", "5", "--quiet", "0.5")
 
-    assert figure(found, "lone", 0, "tasks") == 5
+    assert at(found, "lone", 0, "tasks") == 5
     assert number(found, "lone", 0, "queued", "p50") > 0
     assert number(found, "lone", 0, "queued", "p50") < number(found, "lone", 0, "submitted", "p50")
-    assert figure(found, "quiet", 0, "side") == "ftq"
+    assert at(found, "quiet", 0, "side") == "ftq"
     assert len(drawn(tmp_path)) == 4
 
 
 def test_a_steady_stream_is_timed_and_memory_sampled(tmp_path: Path) -> None:
     found = measured(tmp_path, "steady", "--side", "ftq", "--tasks", "200", "--rate", "200")
 
-    assert figure(found, "tasks") == 180
+    assert at(found, "tasks") == 180
     assert number(found, "p50") <= number(found, "p99") <= number(found, "most")
     assert number(found, "resident", -1, 1) > 10
     assert len(drawn(tmp_path)) == 2
@@ -85,7 +67,7 @@ def test_a_steady_stream_is_timed_and_memory_sampled(tmp_path: Path) -> None:
 def test_a_task_is_measured_before_each_backlog(tmp_path: Path) -> None:
     found = measured(tmp_path, "backlog", "--side", "floor", "--backlogs", "200", "400")
 
-    assert [figure(found, at, "waiting") for at in (0, 1)] == [200, 400]
+    assert [at(found, place, "waiting") for place in (0, 1)] == [200, 400]
     assert number(found, 1, "tasks") < 400
     assert len(drawn(tmp_path)) == 2
 
@@ -93,7 +75,7 @@ def test_a_task_is_measured_before_each_backlog(tmp_path: Path) -> None:
 def test_the_handler_is_started_cold_and_asked_warm(tmp_path: Path) -> None:
     found = measured(tmp_path, "cold", "--starts", "1")
 
-    assert figure(found, "handlers", 0, "handler") == "api_lambda.handler"
+    assert at(found, "handlers", 0, "handler") == "api_lambda.handler"
     wall = [number(found, "handlers", 0, "wall", name, "median") for name in ("import", "warm")]
     assert wall[0] > wall[1] > 0
     assert len(drawn(tmp_path)) == 2
@@ -111,7 +93,7 @@ def test_cost_follows_from_the_newest_results(tmp_path: Path) -> None:
     measured(tmp_path, "idle", "--sides", "naive", "--tasks", "2", "--quiet", "0.5")
     found = measured(tmp_path, "cost")
 
-    assert figure(found, "million", 0, "side") == "naive"
+    assert at(found, "million", 0, "side") == "naive"
     assert number(found, "million", 0, "send") == pytest.approx(0.4)
     # One receive of ten and one delete for each.
     assert number(found, "million", 0, "queue") == pytest.approx(0.44, abs=0.04)
