@@ -20,6 +20,7 @@ from ftq.errors import (
 )
 from ftq.registry import Handler, Registry
 from ftq.retry import RetryPolicy
+from ftq.schedule import Tick
 
 __all__ = [
     "CallError",
@@ -40,5 +41,6 @@ __all__ = [
     "SettingsError",
     "SubmissionError",
     "Throttled",
+    "Tick",
     "Unavailable",
 ]

@@ -5,16 +5,18 @@ from __future__ import annotations
 import importlib
 import inspect
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, ParamSpec, TypeAlias, TypeVar
 
-from pydantic import PydanticUserError, TypeAdapter
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, to_json
 
 from ftq.context import Context
 from ftq.errors import RegistryError
 from ftq.limits import SQS_VISIBILITY_SECONDS, TYPE_PATTERN
 from ftq.retry import RetryPolicy
+from ftq.schedule import Missed, Schedule, check, next_after
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -59,6 +61,7 @@ class Registry:
     """The handlers of one program, by type."""
 
     _handlers: dict[str, Handler] = field(default_factory=dict)
+    _schedules: list[Schedule] = field(default_factory=list)
 
     def handler(
         self,
@@ -100,6 +103,46 @@ class Registry:
             return function
 
         return register
+
+    def every(
+        self,
+        cron: str,
+        /,
+        *,
+        zone: str = "UTC",
+        payload: object = None,
+        missed: Missed = "latest",
+    ) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """Have the decorated handler's task submitted by the clock; stands above `handler`.
+
+        Each tick is one task in the whole fleet, however many daemons there are. A schedule
+        begins when a daemon first sees it, and is a new one when its expression, zone or payload
+        changes.
+
+        Args:
+            cron: Minute, hour, day of month, month and day of week, as in crontab(5).
+            zone: The time zone in which that is meant, by its IANA name.
+            payload: The payload of each task; a `Tick` if None.
+            missed: What is made up for when no daemon was there at the time: the ``latest`` of
+                the ticks that were missed, ``all`` of them (the latest 100), or none (``skip``).
+
+        Raises:
+            RegistryError: It cannot work; the message says why.
+        """
+
+        def register(function: Callable[P, R]) -> Callable[P, R]:
+            handler = next((each for each in self if each.function is function), None)
+            if handler is None:
+                raise RegistryError(f"every {cron!r}: put it above @registry.handler(…)")
+            self._schedules.append(_schedule(handler, cron, zone, payload, missed))
+            return function
+
+        return register
+
+    @property
+    def schedules(self) -> Sequence[Schedule]:
+        """What is submitted by the clock."""
+        return self._schedules
 
     def _add(self, handler: Handler) -> None:
         if handler.type in self._handlers:
@@ -153,6 +196,24 @@ def _declare(
         breaker=type_ if breaker is None else breaker or "",
         permanent=permanent,
     )
+
+
+def _schedule(handler: Handler, cron: str, zone: str, payload: object, missed: Missed) -> Schedule:
+    text = None
+    if payload is not None:
+        try:
+            text = to_json(payload).decode()
+        except (PydanticSerializationError, ValueError, RecursionError) as error:
+            raise RegistryError(f"{handler.type}: every {cron!r}: payload: {error}") from error
+    schedule = Schedule(handler.type, cron, zone, missed, text)
+    check(schedule)
+    try:
+        handler.payload.validate_json(schedule.payload_at(next_after(schedule, 0)))
+    except ValidationError as error:
+        where = "its payload" if payload is not None else "an ftq.Tick (give a payload otherwise)"
+        why = f"the handler does not take {where}: {error.errors()[0]['msg']}"
+        raise RegistryError(f"{handler.type}: every {cron!r}: {why}") from None
+    return schedule
 
 
 def _check_type(type_: object) -> None:

@@ -16,17 +16,16 @@ from importlib.metadata import version
 import aiohttp
 
 from ftq.breaker import BreakerPolicy
-from ftq.errors import RegistryError, SettingsError
 from ftq.ports import Call
 from ftq.registry import Registry
 from ftq.report import Report
-from ftq.text import Json, NotJson, parse
-from ftq.wire import queue as wire
+from ftq.submission import Terms
 from ftq_daemon.attempt import Attempts
 from ftq_daemon.aws.clients import Ports, connect, region_of
 from ftq_daemon.aws.ecs import EcsAgent
 from ftq_daemon.beat import Beat
 from ftq_daemon.breakers import Breakers
+from ftq_daemon.checks import check_children, check_queues
 from ftq_daemon.children.pool import Children
 from ftq_daemon.claims import Claims
 from ftq_daemon.clock import World
@@ -47,6 +46,7 @@ from ftq_daemon.sinks.log import LogSink
 from ftq_daemon.sinks.metrics import Metrics
 from ftq_daemon.store import Store
 from ftq_daemon.sweeper import Sweeper
+from ftq_daemon.ticker import Ticker
 from ftq_daemon.watchdog import Watchdog
 from ftq_daemon.work import Work
 
@@ -113,6 +113,8 @@ def build(
     sweeper = Sweeper(
         store, queue, registry, breakers, world, events, grace, settings.sweep_seconds * 1000
     )
+    terms = Terms(settings.queue_url, grace, retention)
+    ticker = Ticker(registry, store, queue, terms, world, events)
     started_at = world.now()
 
     def describe() -> Report:
@@ -136,6 +138,7 @@ def build(
         work,
         beat,
         sweeper,
+        ticker,
         reporter,
         store,
         queue,
@@ -147,62 +150,6 @@ def build(
 @lru_cache(maxsize=1)
 def _version() -> str:
     return version("ftq")
-
-
-async def check_queues(settings: DaemonSettings, ports: Ports) -> int:
-    """Hold the settings against the queues as they are.
-
-    Returns:
-        The queue's `maxReceiveCount`; 0 if SQS itself dead-letters nothing.
-
-    Raises:
-        SettingsError: Records would be forgotten while messages of theirs may still come (R1),
-            or SQS itself dead-letters to another queue.
-        CallError: A queue does not answer.
-    """
-    queue = wire.read_attributes(await ports.queue.call(_attributes(settings.queue_url)))
-    dlq = wire.read_attributes(await ports.queue.call(_attributes(settings.dlq_url)))
-    kept = sum(int(each.get("MessageRetentionPeriod", 0)) for each in (queue, dlq))
-    if settings.retention_days * 24 * 3600 <= kept:
-        problem = (
-            f"FTQ_RETENTION_DAYS={settings.retention_days}: must be more than the retention of "
-            f"queue and dead-letter queue together, which is {kept / 86_400:g} days"
-        )
-        raise SettingsError([problem])
-    policy = _policy(queue.get("RedrivePolicy", ""))
-    target = policy.get("deadLetterTargetArn", "")
-    if target and target != dlq.get("QueueArn"):
-        problem = (
-            f"FTQ_DLQ_URL={settings.dlq_url!r}: the queue's own dead letters go to {target}, "
-            f"not to this queue"
-        )
-        raise SettingsError([problem])
-    count = policy.get("maxReceiveCount", 0)
-    return int(count) if isinstance(count, int | str) else 0
-
-
-async def check_children(registry: Registry, children: Children, handlers: str) -> None:
-    """See that the handlers that want processes can be loaded there.
-
-    Raises:
-        RegistryError: They cannot; the message says why.
-    """
-    wanted = [handler.type for handler in registry if handler.run_in == "process"]
-    if wanted and (problem := await children.check(wanted)):
-        await children.close()
-        raise RegistryError(f"{handlers}: {problem}")
-
-
-def _attributes(url: str) -> Call:
-    return wire.depth(url)
-
-
-def _policy(text: str) -> dict[str, Json]:
-    try:
-        value = parse(text) if text else {}
-    except NotJson:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 @asynccontextmanager
@@ -230,7 +177,7 @@ async def running(
     )
     hot = settings.aws_client == "hot"
     async with connect(region, settings.wait_seconds, MOST_POLLERS, watch, hot=hot) as ports:
-        max_receives = await check_queues(settings, ports)
+        max_receives = await check_queues(settings, ports.queue)
         daemon = build(settings, registry, ports, real_world(), events, name, max_receives)
         await daemon.store.probe()
         await check_children(registry, daemon.work.runner.children, settings.handlers)

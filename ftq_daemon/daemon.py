@@ -15,6 +15,7 @@ from ftq_daemon.reporter import Reporter
 from ftq_daemon.settings import FLUSH_SECONDS, GRACE_SECONDS
 from ftq_daemon.store import Store
 from ftq_daemon.sweeper import Sweeper
+from ftq_daemon.ticker import Ticker
 from ftq_daemon.work import Work
 
 
@@ -28,6 +29,7 @@ class Daemon:
         work: Runs their handlers.
         beat: Keeps their claims alive.
         sweeper: Sends again what the queue lost.
+        ticker: Submits what is scheduled by the clock.
         reporter: Tells the table how it is.
         store: The table.
         queue: The queue.
@@ -42,6 +44,7 @@ class Daemon:
     work: Work
     beat: Beat
     sweeper: Sweeper
+    ticker: Ticker
     reporter: Reporter
     store: Store
     queue: Queue
@@ -57,9 +60,10 @@ class Daemon:
             How many attempts were still under way at the very end: 0 unless something hung.
         """
         sweeps = asyncio.create_task(self.sweeper.run(), name="sweeper")
+        ticks = asyncio.create_task(self.ticker.run(), name="ticker")
         polls = asyncio.create_task(self.intake.run(), name="intake")
         stopped = asyncio.create_task(_set(stop), name="stop")
-        services = {sweeps, polls, asyncio.create_task(self.beat.run(), name="beat")}
+        services = {sweeps, ticks, polls, asyncio.create_task(self.beat.run(), name="beat")}
         services |= {asyncio.create_task(run()) for run in (self.reporter.run, *self.background)}
         try:
             await asyncio.wait({stopped, *services}, return_when=asyncio.FIRST_COMPLETED)
@@ -67,6 +71,7 @@ class Daemon:
                 if service.done():
                     service.result()  # none ends by itself: let its error end the daemon
             sweeps.cancel()
+            ticks.cancel()
             return await self._drain(polls)
         finally:
             for task in (stopped, *services):

@@ -157,6 +157,15 @@ class Swept:
 
 
 @dataclass(frozen=True, slots=True)
+class Ticked:
+    """A tick of a schedule was submitted, by us; `tick` is its moment in milliseconds."""
+
+    name: ClassVar[str] = "schedule.ticked"
+    task: Task
+    tick: int
+
+
+@dataclass(frozen=True, slots=True)
 class LoopBlocked:
     """The event loop has not turned for a while; `by` names the task that holds it, and where."""
 
@@ -241,6 +250,7 @@ Event: TypeAlias = (
     | BreakerOpened
     | BreakerClosed
     | Swept
+    | Ticked
     | LoopBlocked
     | Called
     | Failed

@@ -11,7 +11,7 @@ from ftq.ports import Port
 from ftq.report import Report
 from ftq.sweep import Overdue
 from ftq.task import Task
-from ftq.wire import reports
+from ftq.wire import reports, schedules
 from ftq.wire import table as wire
 from ftq.wire.item import Item
 from ftq.wire.statements import Statement, Statements
@@ -78,6 +78,28 @@ class Store:
         except CallError as error:
             if error.code != wire.CONDITION_FAILED:
                 raise
+
+    async def put(self, task: Task) -> bool:
+        """Store a record if its id is free; whether it was.
+
+        Raises:
+            CallError: It is not known to be stored.
+        """
+        try:
+            await self._port.call(wire.put(self._table, task))
+        except CallError as error:
+            if error.code != wire.CONDITION_FAILED:
+                raise
+            return False
+        return True
+
+    async def mark(self, key: str) -> int | None:
+        """The last tick of a schedule that was taken care of; None if the schedule is new.
+
+        Raises:
+            CallError: It could not be read.
+        """
+        return schedules.read_mark(await self._port.call(schedules.read(self._table, key)))
 
     async def get_beside(self, key: str, until: float) -> Beside | None:
         """Read a large payload; None if it is not there.

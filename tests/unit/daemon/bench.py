@@ -17,7 +17,8 @@ from ftq.text import Json
 from ftq.wire import create, queue, table
 from ftq.wire.queue import Message, Outgoing
 from ftq_daemon.aws.clients import Ports
-from ftq_daemon.bootstrap import build, check_queues
+from ftq_daemon.bootstrap import build
+from ftq_daemon.checks import check_queues
 from ftq_daemon.clock import World
 from ftq_daemon.daemon import Daemon
 from ftq_daemon.events import Event, Events
@@ -105,7 +106,7 @@ class Bench:
         told: list[Event] = []
         changed = asyncio.Event()
         events = Events([told.append, lambda _: changed.set()])
-        limit = await check_queues(values, Ports(self.aws, self.aws, self.aws))
+        limit = await check_queues(values, self.aws)
         daemon = build(values, registry, ports, world, events, f"daemon-{n}", limit)
         stop = asyncio.Event()
         worker = Worker(daemon, stop, asyncio.create_task(daemon.run(stop)), told, changed)

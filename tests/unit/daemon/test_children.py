@@ -29,7 +29,7 @@ from ftq.outcome import (
     TimedOut,
 )
 from ftq.registry import Handler
-from ftq_daemon.bootstrap import check_children
+from ftq_daemon.checks import check_children
 from ftq_daemon.children.pool import Children
 from ftq_daemon.children.process import NoChild
 from ftq_daemon.runner import Attempt, Runner

@@ -23,6 +23,7 @@ NAMES = [
     "SettingsError",
     "SubmissionError",
     "Throttled",
+    "Tick",
     "Unavailable",
 ]
 

@@ -1,0 +1,63 @@
+"""What is checked at a start: the settings against the queues, the handlers against children."""
+
+from __future__ import annotations
+
+from ftq.errors import RegistryError, SettingsError
+from ftq.ports import Port
+from ftq.registry import Registry
+from ftq.text import Json, NotJson, parse
+from ftq.wire import queue as wire
+from ftq_daemon.children.pool import Children
+from ftq_daemon.settings import DaemonSettings
+
+
+async def check_queues(settings: DaemonSettings, port: Port) -> int:
+    """Hold the settings against the queues as they are.
+
+    Returns:
+        The queue's `maxReceiveCount`; 0 if SQS itself dead-letters nothing.
+
+    Raises:
+        SettingsError: Records would be forgotten while messages of theirs may still come (R1),
+            or SQS itself dead-letters to another queue.
+        CallError: A queue does not answer.
+    """
+    queue = wire.read_attributes(await port.call(wire.depth(settings.queue_url)))
+    dlq = wire.read_attributes(await port.call(wire.depth(settings.dlq_url)))
+    kept = sum(int(each.get("MessageRetentionPeriod", 0)) for each in (queue, dlq))
+    if settings.retention_days * 24 * 3600 <= kept:
+        problem = (
+            f"FTQ_RETENTION_DAYS={settings.retention_days}: must be more than the retention of "
+            f"queue and dead-letter queue together, which is {kept / 86_400:g} days"
+        )
+        raise SettingsError([problem])
+    policy = _policy(queue.get("RedrivePolicy", ""))
+    target = policy.get("deadLetterTargetArn", "")
+    if target and target != dlq.get("QueueArn"):
+        problem = (
+            f"FTQ_DLQ_URL={settings.dlq_url!r}: the queue's own dead letters go to {target}, "
+            f"not to this queue"
+        )
+        raise SettingsError([problem])
+    count = policy.get("maxReceiveCount", 0)
+    return int(count) if isinstance(count, int | str) else 0
+
+
+async def check_children(registry: Registry, children: Children, handlers: str) -> None:
+    """See that the handlers that want processes can be loaded there.
+
+    Raises:
+        RegistryError: They cannot; the message says why.
+    """
+    wanted = [handler.type for handler in registry if handler.run_in == "process"]
+    if wanted and (problem := await children.check(wanted)):
+        await children.close()
+        raise RegistryError(f"{handlers}: {problem}")
+
+
+def _policy(text: str) -> dict[str, Json]:
+    try:
+        value = parse(text) if text else {}
+    except NotJson:
+        return {}
+    return value if isinstance(value, dict) else {}
