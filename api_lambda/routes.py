@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from api_lambda.batch import submit_batch
 from api_lambda.control import cancel, redrive
+from api_lambda.dead_letters import dead_letters
 from api_lambda.http import CORRELATION, Answer, Request, Response, answer, read_request
 from api_lambda.listing import list_tasks
 from api_lambda.log import log, log_bug
@@ -49,6 +50,7 @@ ROUTES: Final[tuple[tuple[str, str, Endpoint], ...]] = (
     ("POST", "/tasks/{id}/cancel", cancel),
     ("POST", "/tasks/{id}/redrive", redrive),
     ("POST", "/redrives", redrives),
+    ("GET", "/dead-letters", dead_letters),
     ("GET", "/stats", stats),
     ("GET", "/health", health),
 )

@@ -45,20 +45,27 @@ def _cut(text: str, most: int) -> str:
 
 
 # An apostrophe within a word ("can't") opens no quotation; the b of b'…' does not hide one.
-_QUOTED: Final = re.compile(r"(?:(?<!\w)|(?<=\bb))'[^']*'|\"[^\"]*\"")
-_HEX: Final = re.compile(r"\b(?:0x)?(?=[0-9a-f-]*\d)[0-9a-f][0-9a-f-]{7,}\b", re.IGNORECASE)
-# Ids in other alphabets (base32, ULID): long, and with a digit in them.
-_TOKEN: Final = re.compile(r"\b(?=[a-z]*\d)[a-z0-9]{20,}\b", re.IGNORECASE)
-_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?")
+_QUOTED: Final = re.compile(r"(?:(?<!\w)|(?<=\bb))'[^']*'|\"[^\"]*\"|“[^”]*”")
+# What stands together: a word, a number, an id, an address. Ends in no punctuation.
+_RUN: Final = re.compile(r"[\w@%+-](?:[\w.:@%+-]*[\w@%+-])?")
+_HEX: Final = re.compile(r"[0-9a-f]{16,}", re.IGNORECASE)
 
 
 def fingerprint_of(kind: str, class_name: str, message: str) -> str:
-    """Twelve hex digits that are equal for errors that differ only in ids, numbers and names."""
-    shape = message[:2000]
-    for pattern, sign in ((_QUOTED, "'…'"), (_HEX, "#"), (_TOKEN, "#"), (_NUMBER, "#")):
-        shape = pattern.sub(sign, shape)
+    """Twelve hex digits that are equal for errors that differ only in ids, numbers and names.
+
+    Names are known by their quotes, ids and addresses by a digit or an @ in them; long hex needs
+    neither.
+    """
+    shape = _RUN.sub(_sign, _QUOTED.sub("'…'", message[:2000]))
     text = f"{kind}\0{class_name}\0{shape}".encode("utf-8", "replace")
     return hashlib.sha256(text).hexdigest()[:12]
+
+
+def _sign(run: re.Match[str]) -> str:
+    word = run[0]
+    told_apart = "@" in word or any(map(str.isdigit, word)) or _HEX.fullmatch(word)
+    return "#" if told_apart else word
 
 
 @dataclass(frozen=True, slots=True)

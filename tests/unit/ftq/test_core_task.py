@@ -187,6 +187,14 @@ def test_a_lone_surrogate_in_a_message_becomes_a_question_mark() -> None:
         ("id 01ARZ3NDEKTSV4RRFFQ69G5FAV", "id 01BX5ZZKBKACTAV9WEVGEMMVRZ"),
         ("at 2025-11-24 08:33:12", "at 2026-01-02 23:59:59"),
         ("10.0.0.1:5432 refused", "192.168.17.2:6432 refused"),
+        ("10.0.0.1:5432 refused", "fe80::1 refused"),
+        ("order a1b2c3 missing", "order d4e5f6 missing"),
+        ("order ORD-17-X missing", "order ORD-9 missing"),
+        ("user ann@example.org unknown", "user bob@mail.example.com unknown"),
+        ("no deadbeefcafebabe here", "no cafebabedeadbeef here"),
+        ("no row “alice”", "no row “bob”"),
+        ("-5 is below 1e-10", "5 is below 2"),
+        ("failed at 7.", "failed at 12."),
     ],
 )
 def test_errors_that_differ_in_ids_numbers_or_names_are_one_group(one: str, other: str) -> None:
@@ -201,6 +209,7 @@ def test_errors_that_differ_in_ids_numbers_or_names_are_one_group(one: str, othe
         (("exception", "E", "user not found"), ("exception", "E", "order not found")),
         (("exception", "E", "can't read, won't do"), ("exception", "E", "can't see, won't do")),
         (("exception", "E", "a facade"), ("exception", "E", "a decade")),
+        (("exception", "E", "row 7: not found"), ("exception", "E", "row 7: not ready")),
     ],
 )
 def test_errors_of_another_class_kind_or_wording_are_other_groups(
