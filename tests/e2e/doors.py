@@ -128,6 +128,13 @@ class OverSocket:
 @contextmanager
 def served(settings: Mapping[str, str]) -> Iterator[int]:
     """An API server for as long as the context lasts: its port."""
+    with served_by(settings) as (port, _):
+        yield port
+
+
+@contextmanager
+def served_by(settings: Mapping[str, str]) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """An API server for as long as the context lasts, unless it is killed: port and process."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith("FTQ_")}
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -142,7 +149,7 @@ def served(settings: Mapping[str, str]) -> Iterator[int]:
         try:
             assert process.stdout is not None
             assert any(STARTED.encode() in line for line in process.stdout)
-            yield listening.getsockname()[1]
+            yield listening.getsockname()[1], process
         finally:
             process.terminate()
             process.communicate(timeout=30)
@@ -197,6 +204,13 @@ class Stack:
         while got := queue.read_receive(self.aws.call(queue.receive(url, 10, 0, 600))):
             found += got
         return found
+
+
+@contextmanager
+def over_socket(account: Account, port: int) -> Iterator[Stack]:
+    """An API server in front of an account."""
+    with ExitStack() as others:
+        yield Stack(account, OverSocket(port, account.settings, others))
 
 
 @contextmanager

@@ -15,7 +15,16 @@ from ftq.task import payload_key
 from ftq.text import Json
 from ftq.wire import table
 from ftq.wire.statements import Claimant, Statements
-from tests.e2e.doors import REGISTRY, Account, InProcess, OverSocket, Stack, in_process, served
+from tests.e2e.doors import (
+    REGISTRY,
+    Account,
+    InProcess,
+    OverSocket,
+    Stack,
+    in_process,
+    over_socket,
+    served,
+)
 
 pytestmark = pytest.mark.e2e
 
@@ -37,8 +46,7 @@ def stack(
             yield made
         return
     account, port = request.getfixturevalue("server")
-    with ExitStack() as others:
-        made = Stack(account, OverSocket(port, account.settings, others))
+    with over_socket(account, port) as made:
         made.messages()  # of tests before
         yield made
 

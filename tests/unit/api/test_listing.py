@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from urllib.parse import quote
 
@@ -12,7 +13,7 @@ from ftq.cursor import write_cursor
 from ftq.text import Json
 from ftq.verdict import Complete, Counter, Release, RetryAt, Settlement
 from tests.unit.api.door import Door, Got, dig
-from tests.unit.api.dying import OOPS, dead, settle, submitted
+from tests.unit.api.dying import DIE, OOPS, dead, settle, submitted
 
 
 def ask(door: Door, **params: object) -> Got:
@@ -236,3 +237,34 @@ def test_a_cursor_with_a_key_of_no_task_is_refused(door: Door) -> None:
     forged = write_cursor(["tasks", "", "", ""], [1, "daemon#d1"])
     assert ask(door, cursor=forged).fields == ["cursor"]
     assert ask(door, cursor=write_cursor(["tasks", "", "", ""], [10**40, "x"])).status == 422
+
+
+def test_ten_thousand_are_listed_while_tasks_move_and_none_that_stays_is_missed(
+    door: Door,
+) -> None:
+    dice = random.Random(1)
+    made: list[str] = []
+    for first in range(0, 10_000, 100):
+        tasks: list[Json] = [{"type": "a", "payload": first + n} for n in range(100)]
+        got = door.ask("POST", "/tasks/batch", json.dumps({"tasks": tasks}))
+        made += [str(dig(got.doc, "results", n, "id")) for n in range(100)]
+        door.clock.now += dice.randrange(2)
+    movers = dice.sample(made, 500)
+    endings: list[Settlement] = [Complete("1"), DIE]
+    found: list[str] = []
+    cursor: Json = None
+    while not found or cursor is not None:
+        got = ask(door, limit=100, **({"cursor": cursor} if cursor else {}))
+        found += ids(got)
+        cursor = got.doc["cursor"]
+        door.clock.now += 1
+        for task_id in movers[-5:]:
+            settle(door, task_id, dice.choice(endings))
+        del movers[-5:]
+    still = set(_still(door, made))
+    assert len(still) <= 9_600
+    assert sorted(each for each in found if each in still) == sorted(still)
+
+
+def _still(door: Door, made: list[str]) -> list[str]:
+    return [each for each in made if (task := door.record(each)) and not task.final]

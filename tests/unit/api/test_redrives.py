@@ -245,3 +245,50 @@ def test_a_cursor_is_for_its_filters_and_its_moment(door: Door) -> None:
     assert ask(door, before="2020-01-01T00:00Z", cursor=cursor).fields == ["before"]
     assert isinstance(cursor, str)
     assert ask(door, cursor=cursor[:-2]).fields == ["cursor"]
+
+
+class Killed(BaseException):
+    """What no handler of errors holds up."""
+
+
+@pytest.mark.parametrize("at", [1, 2, 7, 40, 100, 161])
+def test_a_thousand_that_were_killed_half_way_and_begun_again_get_one_life_each(
+    door: Door, at: int
+) -> None:
+    ids = dead_many(door, 1_000)
+    door.clock.now += 1_000
+    before = "2027-01-15T08:00:01Z"
+    calls: list[int] = []
+
+    def kill(call: Call) -> None:
+        calls.append(1)
+        if len(calls) == at:
+            raise Killed
+
+    door.port.before = kill
+    with pytest.raises(Killed):
+        ask(door, before=before)
+    door.port.before = lambda call: None
+    door.clock.now += 1_000
+    for task in records(door, ids)[:100]:
+        if task.state is State.QUEUED:
+            settle(door, task.id, DIE)  # its new life is over already
+    while True:
+        got = ask(door, before=before)
+        if got.doc["cursor"] is None:
+            break
+    lives = [[each.outcome for each in task.history] for task in records(door, ids)]
+    assert {each.count("redriven") for each in lives} == {1}
+
+
+def dead_many(door: Door, count: int) -> list[str]:
+    ids: list[str] = []
+    for first in range(0, count, 100):
+        tasks: list[Json] = [{"type": "a", "payload": first + n} for n in range(100)]
+        got = door.ask("POST", "/tasks/batch", json.dumps({"tasks": tasks}))
+        results = got.doc["results"]
+        assert isinstance(results, list)
+        ids += [str(dig(each, "id")) for each in results]
+    for task_id in ids:
+        settle(door, task_id, DIE)
+    return ids
