@@ -95,7 +95,8 @@ class Door:
 
     def __init__(self, aws: SyncPort | None = None, registry: Registry | None = None) -> None:
         self.clock = Clock()
-        self.aws = aws or MemorySyncPort(MemoryAws(self.clock.ms))
+        self.memory = MemoryAws(self.clock.ms)
+        self.aws = aws or MemorySyncPort(self.memory)
         made = self.aws.call(create.queue("tasks"))
         self.queue_url = str(made["QueueUrl"])
         self.aws.call(create.table(TABLE))
@@ -146,6 +147,11 @@ class Door:
         return self.ask("GET", f"/tasks/{task_id}")
 
     # --- behind the door ----------------------------------------------------------------------
+
+    def lag(self, milliseconds: int) -> None:
+        """Let the index of the account in memory follow its table so much later from now on."""
+        for index in self.memory.table(TABLE).indexes.values():
+            index.lag = milliseconds
 
     def record(self, task_id: str) -> Task | None:
         return table.read_get(self.aws.call(table.get(TABLE, task_id)))

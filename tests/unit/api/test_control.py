@@ -200,7 +200,9 @@ def test_a_redrive_that_names_its_death_gives_no_life_to_a_later_one(door: Door)
     task_id = dead(door)
     assert post(door, task_id, "redrive", {"claim_no": 1}).status == 202
     settle(door, task_id, DIE)
+    door.messages()
     got = post(door, task_id, "redrive", {"claim_no": 1})
+    assert door.messages() == []
     assert (got.status, got.doc["state"]) == (202, "dead")
     assert post(door, task_id, "redrive", {"claim_no": 3}).status == 409
     assert post(door, task_id, "redrive", {"claim_no": 2}).doc["state"] == "queued"

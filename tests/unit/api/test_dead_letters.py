@@ -92,6 +92,13 @@ def test_what_was_redriven_is_no_death_any_more(door: Door) -> None:
     assert ask(door).doc["total"] == 1
 
 
+def test_what_was_redriven_unknown_to_the_index_is_none_either(door: Door) -> None:
+    task_id = dead(door)
+    door.lag(60_000)
+    door.ask("POST", f"/tasks/{task_id}/redrive")
+    assert ask(door).doc["total"] == 0
+
+
 def test_its_fingerprint_is_the_one_that_redrives_take(door: Door) -> None:
     dead(door)
     print_ = dig(ask(door).doc, "groups", 0, "fingerprint")

@@ -113,6 +113,17 @@ def test_what_dies_again_is_not_meant_by_who_goes_on_or_begins_again(door: Door)
     assert ask(door).doc["redriven"] == 25
 
 
+def test_what_died_again_unknown_to_the_index_is_not_meant_either(door: Door) -> None:
+    task_id = dead(door)
+    before = ask(door, dry_run=True).doc["before"]
+    door.lag(60_000)
+    door.clock.now += 1_000
+    assert door.ask("POST", f"/tasks/{task_id}/redrive").status == 202
+    settle(door, task_id, DIE)
+    got = ask(door, before=before)
+    assert (got.doc["matched"], states(door, [task_id])) == (0, {"dead"})
+
+
 def test_a_rate_is_kept(door: Door) -> None:
     for n in range(30):
         dead(door, n)
