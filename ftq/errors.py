@@ -8,10 +8,21 @@
     │   ├── InvalidField             a field is missing, malformed or out of bounds
     │   ├── PayloadTooLarge          the payload is over its limit in bytes
     │   └── KeyConflict              the idempotency key belongs to another payload
-    └── CallError                an AWS call that did not do what was asked
-        ├── Throttled                refused for now: nothing was applied
-        ├── Unavailable              no answer: it may have been applied, or not
-        └── CallRefused              answered with an error code: nothing was applied
+    ├── CallError                an AWS call that did not do what was asked
+    │   ├── Throttled                refused for now: nothing was applied
+    │   ├── Unavailable              no answer: it may have been applied, or not
+    │   └── CallRefused              answered with an error code: nothing was applied
+    └── ClientError              what `ftq.client` could not do
+        ├── Unreachable              no usable answer of the API, after all tries
+        ├── ApiError                 the API answered with a problem
+        │   ├── Denied                   401, 403: it does not know the caller, or not for this
+        │   ├── NotFound                 404: there is no such task
+        │   ├── Conflict                 409: the task is in a state that forbids it
+        │   │   └── KeyTaken                 the key belongs to another payload: a KeyConflict
+        │   ├── TooLarge                 413: a PayloadTooLarge
+        │   └── Refused                  400, 422: an InvalidField
+        ├── TaskFailed               the task that was waited for did not succeed
+        └── StillOpen                the task that was waited for has not ended yet
 
 What a handler raises on purpose stands apart, for it is no fault of anybody:
 
@@ -24,7 +35,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ftq.limits import DELAY_SECONDS
+from ftq.limits import DELAY_SECONDS, PAYLOAD_BYTES
 
 
 class FtqError(Exception):
@@ -124,6 +135,128 @@ class CallRefused(CallError):
         """Keep what the service said, and the item that stood in the way."""
         super().__init__(operation, code, message)
         self.item = item
+
+
+class ClientError(FtqError):
+    """What `ftq.client` could not do."""
+
+
+class Unreachable(ClientError):
+    """No usable answer came, after all tries: what was asked may have been done, or not.
+
+    Attributes:
+        status: The HTTP status of the last answer; 0 if there was none.
+        idempotency_key: The key to submit with again: it stands for one task, however often.
+            None for what was no submission.
+    """
+
+    def __init__(self, why: str, status: int = 0, idempotency_key: str | None = None) -> None:
+        """Keep what is known of the last try."""
+        super().__init__(why)
+        self.status = status
+        self.idempotency_key = idempotency_key
+
+
+class ApiError(ClientError):
+    """The API answered with a problem (RFC 9457).
+
+    Attributes:
+        status: The HTTP status.
+        kind: What kind of problem it is: the last part of the document's ``type``.
+        document: The whole problem document; it never quotes a payload.
+    """
+
+    def __init__(self, status: int, document: Mapping[str, object]) -> None:
+        """Word the problem."""
+        title, detail = document.get("title", ""), document.get("detail", "")
+        Exception.__init__(self, f"{status} {title}: {detail}".rstrip(": "))
+        self.status = status
+        self.kind = str(document.get("type", "")).rpartition(":")[2]
+        self.document = document
+
+
+class Denied(ApiError):
+    """The API, or what stands before it, does not know the caller, or not for this."""
+
+
+class NotFound(ApiError):
+    """There is no such task: a finished one is forgotten after its retention."""
+
+
+class Conflict(ApiError):
+    """The task is in a state that forbids it: already final, or not dead."""
+
+    @property
+    def state(self) -> str | None:
+        """The state that it is in, if the API said so."""
+        state = self.document.get("state")
+        return state if isinstance(state, str) else None
+
+
+class KeyTaken(Conflict, KeyConflict):
+    """The API knows the idempotency key, for a task of another type or payload."""
+
+
+class TooLarge(ApiError, PayloadTooLarge):
+    """The API finds a request too large: `size` is that of the request, `limit` a payload's."""
+
+    def __init__(self, status: int, document: Mapping[str, object], size: int) -> None:
+        """Keep the size."""
+        ApiError.__init__(self, status, document)
+        self.size = size
+        self.limit = PAYLOAD_BYTES
+
+
+class Refused(ApiError, InvalidField):
+    """The API finds fields missing, malformed or out of bounds, or a payload that does not fit.
+
+    Attributes:
+        errors: One (field, what is wrong) pair for each fault.
+    """
+
+    def __init__(
+        self, status: int, document: Mapping[str, object], errors: list[tuple[str, str]]
+    ) -> None:
+        """Keep the faults by field."""
+        ApiError.__init__(self, status, document)
+        self.errors = errors
+
+    def __str__(self) -> str:
+        """The problem, then a line for each fault."""
+        faults = [f"  {field or 'the body'}: {why}" for field, why in self.errors]
+        return "\n".join([super().__str__(), *faults])
+
+
+class TaskFailed(ClientError):
+    """The task that was waited for did not succeed.
+
+    Attributes:
+        task_id: The task.
+        state: How it ended: dead or cancelled.
+        cause: Why a dead one is dead, or None.
+    """
+
+    def __init__(self, task_id: str, state: str, cause: str | None) -> None:
+        """Word the end, without the error's own message: it may quote a payload."""
+        super().__init__(f"the task {task_id} is {state}" + (f": {cause}" if cause else ""))
+        self.task_id = task_id
+        self.state = state
+        self.cause = cause
+
+
+class StillOpen(ClientError, TimeoutError):
+    """The task that was waited for has not ended yet; it goes on.
+
+    Attributes:
+        task_id: The task.
+        state: The state in which it was seen last.
+    """
+
+    def __init__(self, task_id: str, state: str, timeout: float) -> None:
+        """Keep what was seen last; `timeout` is in seconds."""
+        super().__init__(f"the task {task_id} is still {state} after {timeout:g} s")
+        self.task_id = task_id
+        self.state = state
 
 
 class HandlerSignal(Exception):  # what a handler says on purpose is no error

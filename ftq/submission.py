@@ -108,7 +108,7 @@ def plan(asked: Submission, terms: Terms, now: int) -> Plan:
         InvalidField: A field is malformed or out of bounds.
         PayloadTooLarge: The payload is over ``PAYLOAD_BYTES``.
     """
-    payload = _checked(asked, now)
+    payload = checked(asked, now)
     print_ = fingerprint(asked.type, payload)
     identity = task_id(asked.key, asked.tenant)
     start = max(now, asked.not_before)
@@ -170,7 +170,13 @@ def delay_left(task: Task, now: int) -> int:
     return min(SQS_DELAY_SECONDS, max(0, math.ceil((task.not_before - now) / 1000)))
 
 
-def _checked(asked: Submission, now: int) -> str:
+def checked(asked: Submission, now: int) -> str:
+    """The payload of a submission that can be accepted, as canonical JSON text.
+
+    Raises:
+        InvalidField: A field is malformed or out of bounds.
+        PayloadTooLarge: The payload is over ``PAYLOAD_BYTES``.
+    """
     faults: list[tuple[str, str]] = []
     patterns = (
         ("type", asked.type, TYPE_PATTERN, False),
