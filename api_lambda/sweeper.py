@@ -24,7 +24,7 @@ from ftq.lifecycle import State
 from ftq.limits import SHARDS, SQS_BATCH_ENTRIES, STATEMENTS_PER_BATCH
 from ftq.ports import SyncPort
 from ftq.settings import read
-from ftq.sweep import Leave, Overdue, Postpone, Send, deserves_a_look, moved_on, sweep
+from ftq.sweep import Leave, Overdue, Postpone, Send, deserves_a_look, sweep
 from ftq.task import Task, bucket_in
 from ftq.wire import queue, table
 from ftq.wire.item import Item
@@ -121,8 +121,7 @@ class Sweeper:
             else:
                 began = self.now()
                 seen = queue.receive(self.queue_url, 1, POLL_SECONDS, visibility_seconds=0)
-                waited = not queue.read_receive(self.port.call(seen))
-                self._mark = moved_on(0, (), began=began, waited=waited)
+                self._mark = 0 if queue.read_receive(self.port.call(seen)) else began
         return self._mark
 
     def _sweep_page(self, wanted: Sequence[Overdue], bucket: str) -> None:

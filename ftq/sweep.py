@@ -5,7 +5,6 @@ Times are milliseconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -55,19 +54,6 @@ class Leave:
 
 
 Sweep: TypeAlias = Send | Postpone | Leave
-
-
-def moved_on(mark: int, fresh: Iterable[int], *, began: int, waited: bool) -> int:
-    """The mark after a receive: everything that was sent before it was handed out.
-
-    Args:
-        mark: The mark before.
-        fresh: When each received message was sent, of those that were received for the first time.
-        began: When the receive began.
-        waited: Whether it was a long poll that came back empty: it asks all of SQS's servers, so
-            there was nothing as it began.
-    """
-    return max(mark, began) if waited else max(mark, *fresh, 0)
 
 
 def is_lost(sent_at: int, mark: int, grace: int) -> bool:

@@ -11,7 +11,6 @@ from ftq import lease
 from ftq.errors import CallError, Throttled, Unavailable
 from ftq.limits import SQS_BATCH_ENTRIES, SQS_DELAY_SECONDS
 from ftq.ports import Call, Port
-from ftq.sweep import moved_on
 from ftq.wire import queue as wire
 from ftq.wire.queue import Attribute, EntryFault, Message, Outgoing
 from ftq_daemon.batcher import Batcher
@@ -74,7 +73,8 @@ class Queue:
         self.visibility = visibility
         self._receiver = receiver
         self.url = url
-        self._mark = 0
+        self._handed_out = self._empty_at = 0
+        self._port = port
         self._max_receives = max_receives
         self._world = world
         self._events = events
@@ -87,13 +87,23 @@ class Queue:
         self._sends = _sender(port, url)
         self._dead_letters = _sender(port, dlq_url)
 
-    @property
-    def mark(self) -> int:
+    async def mark(self) -> int:
         """Everything sent before this moment, in milliseconds, was handed out (R2).
 
         Never later than now: a clock that was ahead for a while is forgiven.
         """
-        return min(self._mark, self._world.now())
+        mark = self._handed_out
+        # At the limit of messages in flight a long poll finds nothing either, whatever waits.
+        if self._empty_at > mark and await self._seems_empty():
+            mark = self._empty_at
+        return min(mark, self._world.now())
+
+    async def _seems_empty(self) -> bool:
+        try:
+            reply = await self._port.call(wire.depth(self.url))
+        except CallError:
+            return False
+        return wire.read_attributes(reply).get("ApproximateNumberOfMessages") == "0"
 
     async def receive(self, limit: int, wait_seconds: int) -> list[Received]:
         """Receive up to `limit` messages. Never cancel it: SQS would hand them out to nobody.
@@ -108,8 +118,10 @@ class Queue:
         at, seen = self._world.now(), asyncio.get_running_loop().time()
         messages = wire.read_receive(reply)
         fresh = (message.sent_at for message in messages if message.receive_count == 1)
-        waited = wait_seconds > 0 and not messages
-        self._mark = moved_on(self._mark, fresh, began=began, waited=waited)
+        self._handed_out = max(self._handed_out, *fresh, 0)
+        if wait_seconds > 0 and not messages:
+            # A long poll asks all of SQS's servers: there was nothing to be had as it began.
+            self._empty_at = max(self._empty_at, began)
         return [Received(message, at, seen) for message in messages]
 
     async def send(self, message: Outgoing) -> bool:

@@ -8,7 +8,8 @@ backlog, however long, is told from a loss without being read.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from ftq.codec import encode
@@ -19,6 +20,7 @@ from ftq.registry import Registry
 from ftq.sweep import Leave, Overdue, Postpone, Send, deserves_a_look, sweep
 from ftq.task import Task, bucket_in
 from ftq.wire import queue as wire
+from ftq.wire.item import Item, number, text
 from ftq.wire.queue import Outgoing
 from ftq.wire.table import KEYS_PER_READ, Written
 from ftq_daemon.breakers import Breakers
@@ -27,8 +29,9 @@ from ftq_daemon.events import Events, Failed, Swept
 from ftq_daemon.queue import Queue
 from ftq_daemon.store import Store, in_seconds
 
-# Overdue tasks looked at in one shard and sweep at most: the rate is bounded.
-MOST_PER_SHARD: Final = 1_000
+# Pages read of one shard in one sweep at most, from its head and again beyond a backlog: the rate
+# is bounded.
+MOST_PAGES: Final = 10
 PATIENCE_SECONDS: Final = 10.0
 
 
@@ -55,6 +58,9 @@ class Sweeper:
     events: Events
     grace: int
     interval: int
+    # Where reading goes on in each shard that begins with a backlog.
+    _beyond: dict[str, Item] = field(default_factory=dict)
+    _mark: int | None = None
 
     async def run(self) -> None:
         """Sweep until cancelled."""
@@ -73,6 +79,7 @@ class Sweeper:
             CallError: The table did not answer; the next sweep begins anew.
         """
         first = int(self.world.dice() * SHARDS)
+        self._mark = None
         sent = looked = 0
         for n in range(SHARDS):
             in_shard = await self._sweep_shard(bucket_in((first + n) % SHARDS, State.QUEUED))
@@ -81,35 +88,74 @@ class Sweeper:
             self.events.emit(Swept(sent, looked))
 
     async def _sweep_shard(self, bucket: str) -> tuple[int, int]:
+        """Sweep a shard from its head to its first page that is all backlog, then beyond it.
+
+        The oldest come first, so that beyond such a page there is little to find but what is
+        scheduled: it is read once, and from then on only what has come due since.
+        """
         sent = looked = 0
-        start = None
-        while looked < MOST_PER_SHARD:
+        start: Item | None = None
+        backlog = False
+        for _ in range(MOST_PAGES):
             page, start = await self.store.overdue(bucket, self.world.now(), KEYS_PER_READ, start)
-            mine = [found for found in page if found.queue == self.queue.url]
-            wanted = [found for found in mine if self._deserves(found)]
-            looked += len(wanted)
-            if wanted:
-                sent += await self._sweep_page([found.id for found in wanted], bucket)
-            if start is None or (mine and not wanted):
-                break  # the oldest come first: from here on it is all backlog
+            mine, did = await self._sweep_page(page, bucket)
+            sent, looked = sent + did[0], looked + did[1]
+            backlog = mine > 0 and did[1] == 0
+            if start is None or backlog:
+                break
+        if start is None:
+            self._beyond.pop(bucket, None)
+        elif backlog:
+            did = await self._sweep_beyond(bucket, self._beyond.get(bucket, start))
+            sent, looked = sent + did[0], looked + did[1]
         return sent, looked
 
-    def _deserves(self, found: Overdue) -> bool:
-        return deserves_a_look(found, self.queue.mark, self.grace)
+    async def _sweep_beyond(self, bucket: str, start: Item) -> tuple[int, int]:
+        sent = looked = 0
+        for _ in range(MOST_PAGES):
+            now = self.world.now()
+            page, following = await self.store.overdue(bucket, now, KEYS_PER_READ, start)
+            _, did = await self._sweep_page(page, bucket)
+            sent, looked = sent + did[0], looked + did[1]
+            if page:
+                start = key_in(bucket, page[-1])
+            if following is None:
+                break
+            start = following
+        self._beyond[bucket] = start
+        return sent, looked
 
-    async def _sweep_page(self, keys: list[str], bucket: str) -> int:
-        tasks = await self.store.get_many(keys)
-        return sum(await asyncio.gather(*(self._sweep(task, bucket) for task in tasks)))
+    async def _sweep_page(
+        self, page: Sequence[Overdue], bucket: str
+    ) -> tuple[int, tuple[int, int]]:
+        """Sweep a page: how many tasks of it are ours; of those, how many were sent and read."""
+        mine = [found for found in page if found.queue == self.queue.url]
+        wanted = [found for found in mine if await self._deserves(found)]
+        if not wanted:
+            return len(mine), (0, 0)
+        tasks = await self.store.get_many([found.id for found in wanted])
+        mark = await self._known_mark()
+        sent = sum(await asyncio.gather(*(self._sweep(task, bucket, mark) for task in tasks)))
+        return len(mine), (sent, len(wanted))
 
-    async def _sweep(self, task: Task, bucket: str) -> bool:
+    async def _deserves(self, found: Overdue) -> bool:
+        # What is scheduled deserves it whatever the queue has handed out.
+        return deserves_a_look(found, 0, self.grace) or deserves_a_look(
+            found, await self._known_mark(), self.grace
+        )
+
+    async def _known_mark(self) -> int:
+        if self._mark is None:
+            self._mark = await self.queue.mark()
+        return self._mark
+
+    async def _sweep(self, task: Task, bucket: str, mark: int) -> bool:
         """Do what is due about one task; whether a message was sent."""
         handler = self.registry.get(task.type)
         if handler is not None and self.breakers.is_open(handler):
             return False
         now = self.world.now()
-        decision = sweep(
-            task, mark=self.queue.mark, grace=self.grace, interval=self.interval, now=now
-        )
+        decision = sweep(task, mark=mark, grace=self.grace, interval=self.interval, now=now)
         match decision:
             case Leave():
                 return False
@@ -130,3 +176,8 @@ class Sweeper:
         body = encode(task, task.payload)
         message = Outgoing(body, wire.mark(wire.STORED, "1"), group=task.tenant)
         return await self.queue.send(message)
+
+
+def key_in(bucket: str, found: Overdue) -> Item:
+    """The index key of a task: where a page after it begins."""
+    return {"id": text(found.id), "bucket": text(bucket), "due_at": number(found.due_at)}

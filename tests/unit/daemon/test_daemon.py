@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from ftq import Context, Registry, Reject, Retry, RetryPolicy
 from ftq.lifecycle import State
-from ftq.testing import outside_work, run
+from ftq.testing import MemoryAws, outside_work, run
 from ftq.wire import queue
 from ftq_daemon import events as facts
 from tests.unit.daemon.bench import Bench
@@ -20,9 +20,9 @@ from tests.unit.daemon.bench import Bench
 Story: TypeAlias = Callable[[Bench], Coroutine[object, None, None]]
 
 
-def play(story: Story) -> None:
+def play(story: Story, aws: MemoryAws | None = None) -> None:
     async def main() -> None:
-        async with Bench() as bench:
+        async with Bench(aws or MemoryAws()) as bench:
             await story(bench)
 
     run(main, limit_seconds=24 * 3600)

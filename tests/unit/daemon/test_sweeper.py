@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from dataclasses import replace
 
 import pytest
 
 from ftq import Context, Registry, RetryPolicy
 from ftq.lifecycle import State
 from ftq.ports import Call
-from ftq.testing import Fault, FaultyPort
+from ftq.submission import Submission, Terms, plan
+from ftq.testing import Fault, FaultyPort, MemoryAws
 from ftq.wire import queue, table
+from ftq.wire.item import to_item
 from ftq.wire.statements import Statements
+from ftq_daemon.events import Swept
+from ftq_daemon.sweeper import MOST_PAGES
 from tests.unit.daemon.bench import TABLE, Bench
 from tests.unit.daemon.test_daemon import Number, echoing, play
 
@@ -61,8 +66,13 @@ def test_all_tasks_finish_though_the_queue_is_purged_in_the_middle_of_them() -> 
 def test_a_backlog_is_neither_doubled_nor_read_at_each_sweep() -> None:
     async def story(bench: Bench) -> None:
         registry, _ = working(seconds=60)
-        for n in range(BACKLOG):
-            await bench.submit("work", {"n": n})
+        # Of the messages only those that could be received in this time are really there.
+        one = await bench.submit("work", {"n": 0})
+        for n in range(1, BACKLOG):
+            if n < 1000:
+                await bench.submit("work", {"n": n})
+            else:
+                bench.aws.table(TABLE).put(to_item(replace(one, id=f"task-{n}")), if_absent=True)
         await bench.start(registry, concurrency=10)
         await asyncio.sleep(GRACE + 60)
         bench.aws.calls.clear()
@@ -70,10 +80,62 @@ def test_a_backlog_is_neither_doubled_nor_read_at_each_sweep() -> None:
         sweeps = 1200 / 30
         assert bench.aws.calls["SendMessageBatch"] == 0
         assert bench.aws.calls["BatchGetItem"] == 0
-        # One page of each shard.
-        assert bench.aws.calls["Query"] <= 16 * sweeps * 1.4
-        held = await bench.backlog()
-        assert held <= BACKLOG
+        # Each page once, and then of each shard the first one and what has come due since.
+        assert bench.aws.calls["Query"] <= BACKLOG / 100 + 16 + 2 * 16 * sweeps * 1.4
+
+    play(story)
+
+
+def test_a_scheduled_task_does_not_wait_behind_a_backlog() -> None:
+    async def story(bench: Bench) -> None:
+        registry, _ = working(seconds=60)
+        began = bench.now()
+        for n in range(4000):
+            await bench.submit("work", {"n": n})
+        start = began + (GRACE + 300) * 1000
+        planned = bench.plan("work", {"n": 1}, not_before=start)
+        await bench.aws.call(table.put(TABLE, planned.task))
+        await bench.start(registry, concurrency=10)
+        await asyncio.sleep(GRACE + 300)
+        assert (await bench.task(planned.task.id)).state is State.SCHEDULED
+        await asyncio.sleep(60)
+        assert (await bench.task(planned.task.id)).state is State.QUEUED
+        # Nor is the backlog beyond its first page read again and again.
+        bench.aws.calls.clear()
+        await asyncio.sleep(600)
+        assert bench.aws.calls["Query"] <= 2 * 16 * 20 * 1.4
+
+    play(story)
+
+
+def test_a_queue_at_its_limit_in_flight_is_not_taken_for_an_empty_one() -> None:
+    async def story(bench: Bench) -> None:
+        registry, _ = working(seconds=60)
+        for n in range(300):
+            await bench.submit("work", {"n": n})
+        # Thirty slots, and SQS gives out fifteen: polls come back empty though there is work.
+        workers = [await bench.start(registry, concurrency=10) for _ in range(3)]
+        await asyncio.sleep(GRACE + 200)
+        told = [event for worker in workers for event in worker.told]
+        assert await bench.backlog() > 15
+        assert sum(event.sent for event in told if isinstance(event, Swept)) == 0
+
+    play(story, MemoryAws(in_flight_limit=15))
+
+
+def test_another_queues_backlog_in_the_same_table_is_read_within_bounds() -> None:
+    async def story(bench: Bench) -> None:
+        other = Terms(f"{bench.url}-other", GRACE * 1000, 30 * 86_400_000)
+        for n in range(20_000):
+            asked = Submission("work", {"n": n}, f"other-{n}")
+            await bench.aws.call(table.put(TABLE, plan(asked, other, bench.now()).task))
+        registry, _ = working()
+        await bench.start(registry)
+        await asyncio.sleep(GRACE + 60)
+        bench.aws.calls.clear()
+        await asyncio.sleep(60)
+        assert bench.aws.calls["Query"] <= 16 * MOST_PAGES * 3
+        assert bench.aws.calls["BatchGetItem"] == 0
 
     play(story)
 
