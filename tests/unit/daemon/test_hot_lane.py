@@ -232,6 +232,19 @@ async def test_credentials_of_another_account_go_through_aiobotocore_first() -> 
     assert [request.hot for request in at.heard] == [False, True, False, True]
 
 
+async def test_a_request_that_a_listener_of_the_session_changes_is_aiobotocores() -> None:
+    def one_only(params: dict[str, object], **_: object) -> dict[str, object]:
+        return {**params, "MaxNumberOfMessages": 1}
+
+    session = session_of()
+    session.register("provide-client-params.sqs.ReceiveMessage", one_only)
+    async with door() as at, port_at(at.url, "sqs", session=session) as port:
+        await port.call(RECEIVE)
+        await port.call(RECEIVE)
+    assert [request.hot for request in at.heard] == [False, False]
+    assert [json.loads(request.body)["MaxNumberOfMessages"] for request in at.heard] == [1, 1]
+
+
 async def test_unsigned_calls_are_aiobotocores() -> None:
     config = AioConfig(signature_version=UNSIGNED)
     async with door() as at, port_at(at.url, "sqs", config=config) as port:
