@@ -21,7 +21,7 @@ from ftq_daemon.breakers import Breakers, Pass
 from ftq_daemon.claims import Claim, Claims, NotATask
 from ftq_daemon.clock import World
 from ftq_daemon.events import Events
-from ftq_daemon.queue import Queue, Received
+from ftq_daemon.queue import Received
 from ftq_daemon.settler import Settler
 from ftq_daemon.work import UNKNOWN_FOR, Work
 
@@ -35,7 +35,6 @@ class Attempts:
 
     Attributes:
         registry: The handlers.
-        queue: Where messages go back to.
         breakers: Say what may start at all.
         claims: Claims tasks.
         work: Runs what was claimed.
@@ -46,7 +45,6 @@ class Attempts:
     """
 
     registry: Registry
-    queue: Queue
     breakers: Breakers
     claims: Claims
     work: Work
@@ -71,7 +69,7 @@ class Attempts:
             await self._put_aside(received, envelope.why)
             return
         if self.stopping:
-            await self.queue.hide(received, 0, stored=False)
+            await received.queue.hide(received, 0, stored=False)
             return
         handler = self.registry.get(envelope.type)
         if handler is None:
@@ -81,7 +79,7 @@ class Attempts:
         entry = self.breakers.enter(handler)
         if entry.permit is Permit.NO:
             self._tell(envelope, "breaker", entry.until)
-            await self.queue.hide(received, entry.until, stored=False)
+            await received.queue.hide(received, entry.until, stored=False)
             return
         try:
             await self._claim(received, envelope, entry)
@@ -95,7 +93,7 @@ class Attempts:
             return False
         until = now + UNKNOWN_YIELD // 2 + round(self.world.dice() * UNKNOWN_YIELD)
         self._tell(envelope, Cause.UNKNOWN_TYPE, until)
-        await self.queue.hide(received, until, stored=False)
+        await received.queue.hide(received, until, stored=False)
         return True
 
     async def _claim(self, received: Received, envelope: Envelope, entry: Pass | None) -> None:
@@ -111,11 +109,11 @@ class Attempts:
 
     async def _is_fresh(self, received: Received) -> bool:
         """Whether the message is ours for long enough to be claimed (R13)."""
-        visibility = self.queue.visibility * 1000
+        visibility = received.queue.visibility * 1000
         age = round((asyncio.get_running_loop().time() - received.seen) * 1000)
         if lease.is_stale(age, visibility):
             return False  # it came back by itself: left alone
-        return not lease.needs_extension(age, visibility) or await self.queue.extend(received)
+        return not lease.needs_extension(age, visibility) or await received.queue.extend(received)
 
     async def _claimed(
         self, received: Received, envelope: Envelope, claim: Claim, entry: Pass | None
@@ -140,26 +138,26 @@ class Attempts:
         match why:
             case Yield(until):
                 self._tell(envelope, "yield", until)
-                await self.queue.hide(received, until)
+                await received.queue.hide(received, until)
             case Drop():
                 self._tell(envelope, "drop")
-                await self.queue.delete(received)
+                await received.queue.delete(received)
             case DropDead(died_at, cause, failed):
                 self._tell(envelope, "drop")
-                await self.queue.dead_letter(received, cause_line(cause, failed), died_at)
+                await received.queue.dead_letter(received, cause_line(cause, failed), died_at)
             case Forget(expired=True):
                 self._tell(envelope, Cause.RECORD_EXPIRED)
-                await self.queue.dead_letter(received, Cause.RECORD_EXPIRED, claim_no)
+                await received.queue.dead_letter(received, Cause.RECORD_EXPIRED, claim_no)
             case Forget():
                 self._tell(envelope, "forgotten")
-                await self.queue.delete(received)
+                await received.queue.delete(received)
             case Ours() | Insert() | Revive():
                 raise AssertionError(f"claims.take() follows {why} up itself")
             case _:
                 assert_never(why)
 
     async def _put_aside(self, received: Received, why: str) -> None:
-        if await self.queue.dead_letter(received, cause_of(Cause.UNREADABLE, message=why)):
+        if await received.queue.dead_letter(received, cause_of(Cause.UNREADABLE, message=why)):
             self.events.emit(facts.PutAside(received.message.message_id, why))
 
     def _tell(self, envelope: Envelope, what: str, until: int = 0) -> None:

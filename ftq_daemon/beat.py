@@ -15,7 +15,7 @@ from ftq.task import Entry, Task
 from ftq.wire.table import Written
 from ftq_daemon.clock import World
 from ftq_daemon.events import Events, Failed
-from ftq_daemon.queue import Queue, Received
+from ftq_daemon.queue import Received
 from ftq_daemon.runner import Attempt
 from ftq_daemon.store import Store
 
@@ -52,16 +52,14 @@ class Beat:
 
     Args:
         store: The table.
-        queue: The queue.
+        visibility: The visibility timeout in milliseconds.
         world: The clock.
         events: Where faults are told.
     """
 
-    def __init__(self, store: Store, queue: Queue, world: World, events: Events) -> None:
+    def __init__(self, store: Store, visibility: int, world: World, events: Events) -> None:
         """Set up; `run` does the work."""
-        visibility = queue.visibility * 1000
         self._store = store
-        self._queue = queue
         self._world = world
         self._events = events
         self._visibility = visibility
@@ -118,7 +116,7 @@ class Beat:
         holding.attempt.end(Interrupted())
 
     async def _keep(self, holding: Holding) -> None:
-        await self._queue.extend(holding.received)
+        await holding.received.queue.extend(holding.received)
 
     async def write_crash(self, holding: Holding) -> bool:
         """R17: write down that the claim before ours crashed, and renew ours with it.
@@ -136,7 +134,7 @@ class Beat:
         try:
             written = await self._renew_table(holding, holding.task.history)
             if written:
-                await self._queue.extend(holding.received)
+                await holding.received.queue.extend(holding.received)
             return written
         finally:
             holding.busy = False
@@ -146,7 +144,7 @@ class Beat:
             await self._renew_table(holding)
             # Visibility follows the lease; should it fail, the lease still refuses everybody.
             if not (holding.released or holding.attempt.signals.lost):
-                await self._queue.extend(holding.received)
+                await holding.received.queue.extend(holding.received)
         except CallError as error:
             self._events.emit(Failed("beat", str(error), holding.task.id))
         finally:

@@ -89,7 +89,7 @@ def build(
         world=world,
         events=events,
     )
-    beat = Beat(store, queue, world, events)
+    beat = Beat(store, visibility, world, events)
     children = Children(settings.handlers, settings.log_level, settings.pool_processes)
     runner = Runner(GRACE_SECONDS, children)
     work = Work(
@@ -104,9 +104,9 @@ def build(
         crash_limit=settings.crash_limit,
     )
     claims = Claims(store, world, name, settings.queue_url, visibility, grace, retention)
-    settler = Settler(store, queue, world, events, name, grace, retention)
+    settler = Settler(store, world, events, name, grace, retention)
     breakers = Breakers(registry, BreakerPolicy(), world, events)
-    attempts = Attempts(registry, queue, breakers, claims, work, settler, world, events)
+    attempts = Attempts(registry, breakers, claims, work, settler, world, events)
     intake = Intake(
         queue, attempts.handle, breakers, settings.concurrency, settings.wait_seconds, world, events
     )

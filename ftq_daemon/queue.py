@@ -33,11 +33,13 @@ class Received:
         message: As it was received.
         at: When, in milliseconds since the epoch.
         seen: When its visibility was last set, by the loop's clock, in seconds.
+        queue: Where it came from, and where it goes back to.
     """
 
     message: Message
     at: int
     seen: float
+    queue: Queue
 
 
 class Queue:
@@ -122,7 +124,7 @@ class Queue:
         if wait_seconds > 0 and not messages:
             # A long poll asks all of SQS's servers: there was nothing to be had as it began.
             self._empty_at = max(self._empty_at, began)
-        return [Received(message, at, seen) for message in messages]
+        return [Received(message, at, seen, self) for message in messages]
 
     async def send(self, message: Outgoing) -> bool:
         """Send a message to the queue; whether it is known to be there."""

@@ -16,7 +16,7 @@ from ftq.wire.table import Duplicate, Refused, Written
 from ftq_daemon import events as facts
 from ftq_daemon.clock import World
 from ftq_daemon.events import Event, Events
-from ftq_daemon.queue import Queue, Received
+from ftq_daemon.queue import Received
 from ftq_daemon.store import Store, in_seconds
 from ftq_daemon.work import Ran
 
@@ -31,7 +31,6 @@ class Settler:
 
     Attributes:
         store: The table.
-        queue: The queue.
         world: The clock.
         events: Where facts are told.
         daemon: Who we are, for the history.
@@ -40,7 +39,6 @@ class Settler:
     """
 
     store: Store
-    queue: Queue
     world: World
     events: Events
     daemon: str
@@ -95,7 +93,7 @@ class Settler:
         If it came back before the table answers, whoever claimed it would take our silence for
         a crash. Bounded, for it may be only us who cannot reach the table.
         """
-        loop, visibility = asyncio.get_running_loop(), self.queue.visibility
+        loop, visibility = asyncio.get_running_loop(), received.queue.visibility
         patience = in_seconds(PATIENCE * visibility)
         kept_until = in_seconds(KEPT * visibility)
         while True:
@@ -107,20 +105,20 @@ class Settler:
             # Between two tries, never beside one: an extension that came after the settle would
             # undo the hide that follows it.
             if loop.time() < kept_until and loop.time() - received.seen > visibility / 3:
-                await self.queue.extend(received)
+                await received.queue.extend(received)
 
     async def _retire(self, received: Received, ran: Ran, verdict: Settlement) -> None:
         match verdict:
             case Complete() | Cancel():
-                await self.queue.delete(received)
+                await received.queue.delete(received)
             case RetryAt(at):
-                await self.queue.hide(received, at)
+                await received.queue.hide(received, at)
             case Release():
                 until = self.world.now() + ran.wait if ran.wait else 0
-                await self.queue.hide(received, until)
+                await received.queue.hide(received, until)
             case DeadLetter(cause, _, failed):
                 line = cause_line(cause, failed)
-                await self.queue.dead_letter(received, line, ran.task.claim_no)
+                await received.queue.dead_letter(received, line, ran.task.claim_no)
             case _:
                 assert_never(verdict)
 
