@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
@@ -11,7 +12,7 @@ from ftq import lease
 from ftq.breaker import Permit
 from ftq.codec import Envelope, Unreadable, decode
 from ftq.errors import CallError
-from ftq.outcome import Interrupted
+from ftq.outcome import Interrupted, Outcome
 from ftq.refusal import Drop, DropDead, Forget, Insert, Ours, Refusal, Revive, Yield
 from ftq.registry import Registry
 from ftq.verdict import Cause, judge
@@ -41,6 +42,7 @@ class Attempts:
         settler: Writes verdicts.
         world: Clock and dice.
         events: Where facts are told.
+        note: Is told how each run ended: the handler's type, the outcome, its seconds.
         stopping: No claim any more: what still comes in is shown to others at once.
     """
 
@@ -51,6 +53,7 @@ class Attempts:
     settler: Settler
     world: World
     events: Events
+    note: Callable[[str, Outcome, float], None] = lambda *_: None
     stopping: bool = False
 
     async def handle(self, received: Received) -> None:
@@ -121,6 +124,7 @@ class Attempts:
         waited = self.world.now() - max(claim.task.not_before, received.message.sent_at)
         self.events.emit(facts.Claimed(claim.task, max(0, waited) / 1000))
         ran = await self.work.run(received, envelope, claim)
+        self.note(ran.task.type, ran.outcome, ran.seconds)
         if entry is not None and entry.spares(ran.outcome, ran.task.attempts):
             ran = replace(ran, outcome=Interrupted(), wait=entry.until - self.world.now())
         verdict = judge(

@@ -16,6 +16,7 @@ from importlib.metadata import version
 import aiohttp
 
 from ftq.breaker import BreakerPolicy
+from ftq.concurrency import Bounds, Concurrency
 from ftq.ports import Call
 from ftq.registry import Registry
 from ftq.report import Report
@@ -36,6 +37,7 @@ from ftq_daemon.fleet.fleet import Fleet
 from ftq_daemon.fleet.leash import Leash
 from ftq_daemon.health import Answers, answers_of, serve
 from ftq_daemon.intake import MOST_POLLERS, Intake
+from ftq_daemon.pace import Pace
 from ftq_daemon.protection import Protect, ScaleInProtection
 from ftq_daemon.queue import Queue
 from ftq_daemon.reporter import Reporter
@@ -110,6 +112,11 @@ def build(
     intake = Intake(
         queue, attempts.handle, breakers, settings.concurrency, settings.wait_seconds, world, events
     )
+    pace = None
+    if settings.concurrency_min is not None:
+        rule = Concurrency(Bounds(settings.concurrency_min, settings.concurrency))
+        pace = Pace(rule, intake.slots, world, events)
+        attempts.note = pace.note
     sweeper = Sweeper(
         store, queue, registry, breakers, world, events, grace, settings.sweep_seconds * 1000
     )
@@ -144,6 +151,7 @@ def build(
         queue,
         events,
         settings.drain_seconds,
+        pace,
     )
 
 
@@ -186,6 +194,10 @@ async def running(
             inflight=lambda: len(daemon.intake.attempts),
             breakers=lambda: daemon.attempts.breakers.positions,
         )
+        slots, pace = daemon.intake.slots, daemon.pace
+        metrics.watch("ftq_slots", "Messages that may be in hand", lambda: slots.total)
+        if pace is not None:
+            metrics.watch("ftq_concurrency_limit", "The adaptive limit", lambda: pace.limit)
         background = [Watchdog(events).run]
         if protect := leash.protect if leash else _ecs_protection():
             protection = ScaleInProtection(protect, lambda: bool(daemon.intake.attempts), events)

@@ -10,6 +10,7 @@ from ftq_daemon.attempt import Attempts
 from ftq_daemon.beat import Beat
 from ftq_daemon.events import Draining, Events, Failed, Stopped
 from ftq_daemon.intake import Intake
+from ftq_daemon.pace import Pace
 from ftq_daemon.queue import Queue
 from ftq_daemon.reporter import Reporter
 from ftq_daemon.settings import FLUSH_SECONDS, GRACE_SECONDS
@@ -35,6 +36,7 @@ class Daemon:
         queue: The queue.
         events: Where facts are told.
         drain_seconds: How long running handlers are waited for at a stop.
+        pace: Sets the slots, if they follow what handlers take.
         background: What else runs beside, until the very end.
         draining: Whether the stop has begun.
     """
@@ -50,6 +52,7 @@ class Daemon:
     queue: Queue
     events: Events
     drain_seconds: float
+    pace: Pace | None = None
     background: Sequence[Callable[[], Coroutine[object, None, None]]] = ()
     draining: bool = False
 

@@ -166,6 +166,16 @@ class Ticked:
 
 
 @dataclass(frozen=True, slots=True)
+class ConcurrencyMoved:
+    """The adaptive limit has moved far; `ratio` is how much longer attempts took than at half."""
+
+    name: ClassVar[str] = "concurrency.moved"
+    before: int
+    limit: int
+    ratio: float
+
+
+@dataclass(frozen=True, slots=True)
 class LoopBlocked:
     """The event loop has not turned for a while; `by` names the task that holds it, and where."""
 
@@ -251,6 +261,7 @@ Event: TypeAlias = (
     | BreakerClosed
     | Swept
     | Ticked
+    | ConcurrencyMoved
     | LoopBlocked
     | Called
     | Failed

@@ -64,6 +64,12 @@ class Slots:
         self.free += count
         self._changed.set()
 
+    def resize(self, total: int) -> None:
+        """Have so many from now on; what is taken beyond that is not taken away."""
+        self.free += total - self.total
+        self.total = total
+        self._changed.set()
+
     def close(self) -> None:
         """No slot any more: whoever waits for one gets none."""
         self._closed = True

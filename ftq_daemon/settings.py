@@ -32,6 +32,8 @@ class DaemonSettings(Settings):
     table: TableName
     handlers: HandlersPath
     concurrency: Annotated[int, Field(ge=1, le=1000)] = 64
+    # Set: slots follow what handlers take, between this and `concurrency`.
+    concurrency_min: Annotated[int, Field(ge=1, le=1000)] | None = None
     # At least 3 beats of a second and 5 s of slack (PROTOCOL R13).
     visibility_seconds: Annotated[int, Field(ge=8, le=SQS_VISIBILITY_SECONDS)] = 60
     wait_seconds: Annotated[int, Field(ge=0, le=SQS_WAIT_SECONDS)] = SQS_WAIT_SECONDS
@@ -59,6 +61,15 @@ class DaemonSettings(Settings):
             # Each dead letter would be taken for an operator's redrive, and run again.
             raise ValueError(
                 f"FTQ_DLQ_URL={self.dlq_url!r}: must be another queue than FTQ_QUEUE_URL"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _bounds_in_order(self) -> DaemonSettings:
+        if self.concurrency_min is not None and self.concurrency_min > self.concurrency:
+            raise ValueError(
+                f"FTQ_CONCURRENCY_MIN={self.concurrency_min}: must be at most "
+                f"FTQ_CONCURRENCY={self.concurrency}"
             )
         return self
 

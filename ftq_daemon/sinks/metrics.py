@@ -67,6 +67,10 @@ class Metrics:
         for kind in self._known:
             self._seconds.labels(kind)
 
+    def watch(self, name: str, what: str, read: Callable[[], float]) -> None:
+        """Show a number as it is whenever somebody looks."""
+        Gauge(name, what, registry=self._collected).set_function(read)
+
     def __call__(self, event: Event) -> None:
         """Count an event."""
         match event:

@@ -87,6 +87,7 @@ class Bench:
         port: Port | None = None,
         concurrency: int = 64,
         visibility_seconds: int = 60,
+        concurrency_min: int | None = None,
     ) -> Worker:
         """Start a daemon; `port` stands in for the account, to add faults."""
         over = port or self.aws
@@ -101,6 +102,7 @@ class Bench:
             table=TABLE,
             handlers="x:y",
             concurrency=concurrency,
+            concurrency_min=concurrency_min,
             visibility_seconds=visibility_seconds,
         )
         told: list[Event] = []

@@ -38,6 +38,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ("FTQ_VISIBILITY_SECONDS", "7", "greater than or equal to 8"),
         ("FTQ_VISIBILITY_SECONDS", "43201", "less than or equal to 43200"),
         ("FTQ_HEALTH_PORT", "65536", "less than or equal to 65535"),
+        ("FTQ_POOL_PROCESSES", "0", "greater than or equal to 1"),
         ("FTQ_CRASH_LIMIT", "1", "greater than or equal to 2"),
         ("FTQ_AWS_CLIENT", "boto", "'hot' or 'aiobotocore'"),
         ("FTQ_QUEUE_URL", "tasks", "URL"),
@@ -67,6 +68,16 @@ def test_every_fault_is_told_at_once() -> None:
         "FTQ_HANDLERS",
         "FTQ_CONCURRENCY",
     ]
+
+
+def test_the_lower_bound_of_the_slots_is_at_most_the_upper() -> None:
+    assert read(DaemonSettings, GOOD).concurrency_min is None, "fixed unless it is asked for"
+    assert read(DaemonSettings, {**GOOD, "FTQ_CONCURRENCY_MIN": "64"}).concurrency_min == 64
+    problem = "FTQ_CONCURRENCY_MIN=65: must be at most FTQ_CONCURRENCY=64"
+    with pytest.raises(SettingsError, match=problem):
+        read(DaemonSettings, {**GOOD, "FTQ_CONCURRENCY_MIN": "65"})
+    with pytest.raises(SettingsError, match=r"FTQ_CONCURRENCY_MIN='0': .* greater than"):
+        read(DaemonSettings, {**GOOD, "FTQ_CONCURRENCY_MIN": "0"})
 
 
 def test_a_stop_that_cannot_fit_the_stop_timeout_is_refused() -> None:
