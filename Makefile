@@ -86,7 +86,7 @@ lock: .venv-lock/.installed ## Pin again what pyproject.toml and requirements/lo
 	@$(LOCK) --only-binary :all: -c requirements/dev.txt pyproject.toml -o requirements/lambda.txt
 	@$(LOCK) --only-binary :all: --group lock -o requirements/lock.txt
 	@$(LOCK) --only-binary :all: --group sdists -o requirements/sdists.txt
-	@$(LOCK) --only-binary :all: --group bench-peers -o requirements/bench-peers.txt
+	@$(LOCK) --only-binary :all: pyproject.toml --group bench-peers -o requirements/bench-peers.txt
 	@$(LOCK) requirements/localstack.in -o requirements/localstack.txt
 	@if grep -n '://' requirements/*.txt; then echo "Pins are names, versions and hashes only." >&2; exit 1; fi
 

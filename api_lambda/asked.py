@@ -46,7 +46,7 @@ def instant(value: object) -> int:
 class TaskFields(BaseModel):
     """The body of POST /tasks."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid", defer_build=True)
 
     type: str
     payload: object
@@ -99,7 +99,7 @@ class EntryFields(TaskFields):
 class BatchFields(BaseModel):
     """The body of POST /tasks/batch. Each task is read by itself."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid", defer_build=True)
 
     tasks: Annotated[list[object], Field(min_length=1, max_length=BATCH_TASKS)]
 

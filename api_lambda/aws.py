@@ -21,16 +21,10 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as ConnectError
 from botocore.parsers import ResponseParserError
 
+from api_lambda.limits import CONNECT_SECONDS, READ_SECONDS, TRIES
 from ftq.errors import CallError, CallRefused, Throttled, Unavailable
 from ftq.ports import Call, Reply, Service
 from ftq.wire.faults import classify
-
-CONNECT_SECONDS: Final = 1.0
-READ_SECONDS: Final = 3.0
-TRIES: Final = 3
-# The longest that one call can take: each try at its limit, with the longest pauses of the
-# standard mode between them (1 s, then 2 s).
-CALL_SECONDS: Final = TRIES * (CONNECT_SECONDS + READ_SECONDS) + 3.0
 
 _SERVICES: Final[tuple[Service, ...]] = ("sqs", "dynamodb")
 

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping
 from functools import lru_cache
 
-from api_lambda import aws
+from api_lambda.connect import connect
 from api_lambda.log import configure
 from api_lambda.routes import Api
 from api_lambda.service import Service
@@ -30,7 +30,7 @@ def api() -> Api:
     settings = read(ApiSettings, os.environ)
     configure(settings.log_level)
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    return build(settings, aws.connect(region))
+    return build(settings, connect(region, settings.api_client))
 
 
 def build(settings: ApiSettings, port: SyncPort, environ: Mapping[str, str] = os.environ) -> Api:

@@ -28,13 +28,13 @@ _NAME: Final = "api"
 class NoFields(BaseModel):
     """The body of POST /tasks/{id}/cancel: none, or an empty object."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid", defer_build=True)
 
 
 class RedriveFields(BaseModel):
     """The body of POST /tasks/{id}/redrive, which may be left out."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid", defer_build=True)
 
     claim_no: Annotated[int, Field(ge=1)] | None = None
     """The death that is meant: a request that names it can be repeated without a second life."""

@@ -47,7 +47,7 @@ FINGERPRINT: Final = r"^[0-9a-f]{12}$"
 class RedrivesFields(BaseModel):
     """The body of POST /redrives, which may be left out."""
 
-    model_config = ConfigDict(strict=True, extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid", defer_build=True)
 
     type: Annotated[str, Field(pattern=f"^(?:{TYPE_PATTERN.pattern})$")] | None = None
     error: Annotated[str, Field(pattern=FINGERPRINT)] | None = None

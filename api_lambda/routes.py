@@ -9,11 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 from urllib.parse import unquote
 
-from api_lambda.batch import submit_batch
-from api_lambda.control import cancel, redrive
-from api_lambda.dead_letters import dead_letters
 from api_lambda.http import CORRELATION, Answer, Request, Response, answer, read_request
-from api_lambda.listing import list_tasks
 from api_lambda.log import log, log_bug
 from api_lambda.problems import (
     BUG,
@@ -24,9 +20,7 @@ from api_lambda.problems import (
     Problem,
     invalid,
 )
-from api_lambda.redrives import redrives
 from api_lambda.service import Service
-from api_lambda.stats import stats
 from api_lambda.submit import submit
 from api_lambda.tasks import show
 from ftq.errors import CallError
@@ -42,16 +36,62 @@ def health(service: Service, request: Request) -> Response:
     return Response(200, {"status": "ok"})
 
 
+# What most functions never serve is loaded by the first request that asks for it: on every cold
+# start it would be a seventh of the import.
+
+
+def _submit_batch(service: Service, request: Request) -> Response:
+    from api_lambda.batch import submit_batch
+
+    return submit_batch(service, request)
+
+
+def _list_tasks(service: Service, request: Request) -> Response:
+    from api_lambda.listing import list_tasks
+
+    return list_tasks(service, request)
+
+
+def _cancel(service: Service, request: Request) -> Response:
+    from api_lambda.control import cancel
+
+    return cancel(service, request)
+
+
+def _redrive(service: Service, request: Request) -> Response:
+    from api_lambda.control import redrive
+
+    return redrive(service, request)
+
+
+def _redrives(service: Service, request: Request) -> Response:
+    from api_lambda.redrives import redrives
+
+    return redrives(service, request)
+
+
+def _dead_letters(service: Service, request: Request) -> Response:
+    from api_lambda.dead_letters import dead_letters
+
+    return dead_letters(service, request)
+
+
+def _stats(service: Service, request: Request) -> Response:
+    from api_lambda.stats import stats
+
+    return stats(service, request)
+
+
 ROUTES: Final[tuple[tuple[str, str, Endpoint], ...]] = (
     ("POST", "/tasks", submit),
-    ("POST", "/tasks/batch", submit_batch),
-    ("GET", "/tasks", list_tasks),
+    ("POST", "/tasks/batch", _submit_batch),
+    ("GET", "/tasks", _list_tasks),
     ("GET", "/tasks/{id}", show),
-    ("POST", "/tasks/{id}/cancel", cancel),
-    ("POST", "/tasks/{id}/redrive", redrive),
-    ("POST", "/redrives", redrives),
-    ("GET", "/dead-letters", dead_letters),
-    ("GET", "/stats", stats),
+    ("POST", "/tasks/{id}/cancel", _cancel),
+    ("POST", "/tasks/{id}/redrive", _redrive),
+    ("POST", "/redrives", _redrives),
+    ("GET", "/dead-letters", _dead_letters),
+    ("GET", "/stats", _stats),
     ("GET", "/health", health),
 )
 

@@ -13,7 +13,7 @@ from ftq.registry import Registry
 from ftq.submission import Terms
 
 # No call begins later than this after the request came in. One call takes at most
-# `aws.CALL_SECONDS`, so the answer is out before API Gateway's 30 s are over: a client that is
+# `limits.CALL_SECONDS`, so the answer is out before API Gateway's 30 s are over: a client that is
 # told 503 knows more than one that was cut off.
 LAST_CALL_SECONDS: Final = 12.0
 

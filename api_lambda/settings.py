@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from api_lambda.connect import ApiClient
 from ftq.settings import HandlersPath, LogLevel, QueueUrl, Settings, TableName
 
 
@@ -20,6 +21,7 @@ class ApiSettings(Settings):
         handlers: ``module:registry`` to check types and payloads against; None accepts any
             well-formed type.
         log_level: The least level that is logged.
+        api_client: Who makes the calls to AWS: `direct` where it can, or always `botocore`.
     """
 
     queue_url: QueueUrl
@@ -30,3 +32,4 @@ class ApiSettings(Settings):
     sweep_seconds: int = Field(60, ge=1, le=3600)
     handlers: HandlersPath | None = None
     log_level: LogLevel = "INFO"
+    api_client: ApiClient = "direct"

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Protocol, TypeVar
 
-from api_lambda import aws
+from api_lambda.connect import ApiClient, connect
 from api_lambda.log import configure, log
 from api_lambda.settings import ApiSettings
 from ftq.codec import encode
@@ -180,7 +180,7 @@ def handler(event: Mapping[str, object], context: Invocation) -> dict[str, int]:
     configure(settings.log_level)
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     sweeper = Sweeper(
-        port=_port(region),
+        port=_port(region, settings.api_client),
         table=settings.table,
         queue_url=settings.queue_url,
         grace=settings.sweep_grace_seconds * 1000,
@@ -199,5 +199,5 @@ def handler(event: Mapping[str, object], context: Invocation) -> dict[str, int]:
 
 
 @lru_cache(maxsize=1)
-def _port(region: str | None) -> SyncPort:
-    return aws.connect(region)
+def _port(region: str | None, client: ApiClient) -> SyncPort:
+    return connect(region, client)

@@ -18,7 +18,7 @@ from benchmarks.side import Side
 from benchmarks.sides.floor import work
 from benchmarks.sides.place import Place
 from ftq.ports import Call, Reply
-from ftq_daemon.aws.sign import MOMENT, Scope, Signer
+from ftq.wire.sign import MOMENT, Scope, Signer
 
 TARGETS: Final = {"sqs": "AmazonSQS", "dynamodb": "DynamoDB_20120810"}
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from ftq_daemon.aws.sign import Credentials, Scope, Signer
+from ftq.wire.sign import Credentials, Scope, Signer
 
 # Said anew with each request, or telemetry of the SDK's own pipeline; none of them is needed.
 _OF_ONE_REQUEST: Final = frozenset(

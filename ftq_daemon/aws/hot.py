@@ -24,10 +24,10 @@ from botocore.hooks import first_non_none_response
 from botocore.model import OperationModel
 
 from ftq.ports import Reply, Request
+from ftq.wire.sign import MOMENT, Credentials
 from ftq_daemon.aws.form import Form, Prepared, learn
 from ftq_daemon.aws.replies import Replies, Tried
 from ftq_daemon.aws.sdk import Client, Http, Operation, Sent, Source
-from ftq_daemon.aws.sign import MOMENT, Credentials
 
 OPERATIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "dynamodb": ("BatchExecuteStatement",),

@@ -9,7 +9,7 @@ from typing import Protocol
 from botocore.model import ServiceModel
 
 from ftq.ports import Reply
-from ftq_daemon.aws.sign import Credentials
+from ftq.wire.sign import Credentials
 
 
 class Identity(Credentials, Protocol):

@@ -45,6 +45,7 @@ def test_it_holds_the_api_the_library_and_pydantic_and_nothing_else(built: Path)
         "__pycache__",
         "annotated_types",
         "api_lambda",
+        "cronsim",
         "ftq",
         "pydantic",
         "pydantic_core",

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from api_lambda import aws, bootstrap
+from api_lambda import bootstrap
+from api_lambda.limits import TRIES
 from ftq.errors import Unavailable
 from ftq.wire import table
 from tests.e2e.doors import Account, Stack, in_process
@@ -95,7 +96,7 @@ def test_a_store_whose_first_reply_is_lost_is_accepted(stack: Stack) -> None:
 
 
 def test_503_a_store_whose_replies_are_all_lost_until_the_repeat(stack: Stack) -> None:
-    with _losing(stack, "PutItem", aws.TRIES):
+    with _losing(stack, "PutItem", TRIES):
         first = stack.post({"type": "a", "payload": 1})
         assert first.status == 503
         assert stack.messages() == []
@@ -107,12 +108,12 @@ def test_503_a_store_whose_replies_are_all_lost_until_the_repeat(stack: Stack) -
 
 
 def test_202_a_send_whose_replies_are_all_lost(stack: Stack) -> None:
-    with _losing(stack, "SendMessage", aws.TRIES):
+    with _losing(stack, "SendMessage", TRIES):
         got = stack.post({"type": "a", "payload": 1})
     assert got.status == 202
-    assert len(stack.messages()) == aws.TRIES
+    assert len(stack.messages()) == TRIES
 
 
 def test_a_lost_reply_is_unavailable_at_the_port(stack: Stack) -> None:
-    with _losing(stack, "GetItem", aws.TRIES), pytest.raises(Unavailable):
+    with _losing(stack, "GetItem", TRIES), pytest.raises(Unavailable):
         bootstrap.api().service.port.call(table.get(stack.table, "x"))

@@ -14,8 +14,8 @@ from botocore.credentials import ReadOnlyCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ftq.wire.sign import Scope, Signer
 from ftq_daemon.aws.form import Prepared, learn
-from ftq_daemon.aws.sign import Scope, Signer
 
 
 @dataclass(frozen=True)

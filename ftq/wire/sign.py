@@ -1,7 +1,7 @@
 """AWS Signature Version 4 for requests of one form, with what does not change prepared.
 
 "Create a signed AWS API request" of the IAM User Guide. A POST with a body, no query, and headers
-that never change but for the date and the session token: all that the hot calls need.
+that never change but for the date and the session token: all that SQS and DynamoDB need.
 """
 
 from __future__ import annotations
