@@ -10,6 +10,8 @@ from ftq.limits import JSON_DEPTH
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 """A value that JSON can carry."""
+Document: TypeAlias = "dict[str, Json]"
+"""A JSON object."""
 
 
 class NotJson(ValueError):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
+import importlib
 import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Final
 
@@ -44,7 +44,38 @@ aws_option: Final = click.option(
 )  # fmt: skip
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+# Each is loaded when it is called, or listed.
+COMMANDS: Final = {
+    "cancel": "ftq_cli.commands",
+    "dead": "ftq_cli.operating",
+    "doctor": "ftq_cli.doctor",
+    "get": "ftq_cli.commands",
+    "ls": "ftq_cli.commands",
+    "redrive": "ftq_cli.operating",
+    "stats": "ftq_cli.operating",
+    "submit": "ftq_cli.commands",
+    "watch": "ftq_cli.operating",
+}
+
+
+class Commands(click.Group):
+    """The commands below, and those of other modules."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all."""
+        return sorted({*super().list_commands(ctx), *COMMANDS})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """One of them, if there is one of that name."""
+        if cmd_name not in COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        found: object = getattr(importlib.import_module(COMMANDS[cmd_name]), cmd_name)
+        return found if isinstance(found, click.Command) else None
+
+
+@click.group(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 def cli() -> None:
     """A fault-tolerant task queue on SQS and DynamoDB."""
 
@@ -121,6 +152,23 @@ def daemon() -> int:
     return run_daemon()
 
 
+@cli.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> int:
+    """Print what completes this command in a shell.
+
+    For bash: eval "$(ftq completion bash)"; the same for zsh. For fish:
+    ftq completion fish | source
+    """
+    from click.shell_completion import get_completion_class
+
+    made = get_completion_class(shell)
+    if made is None:
+        raise click.UsageError(f"nothing is known of {shell}")
+    click.echo(made(cli, {}, "ftq", "_FTQ_COMPLETE").source())
+    return Exit.DONE
+
+
 def run(work: Coroutine[None, None, int], stopped: int = STOPPED) -> int:
     """Run to the end, or to the first SIGINT, SIGTERM or SIGHUP; a second one ends it hard.
 
@@ -128,6 +176,7 @@ def run(work: Coroutine[None, None, int], stopped: int = STOPPED) -> int:
         work: What to run; cancelled by the first signal.
         stopped: The exit code if it was.
     """
+    import asyncio
 
     async def body() -> int:
         task = asyncio.ensure_future(work)
@@ -147,16 +196,6 @@ def run(work: Coroutine[None, None, int], stopped: int = STOPPED) -> int:
             return stopped
 
     return asyncio.run(body())
-
-
-def _add_client_commands(add: Callable[[click.Command], None]) -> None:
-    from ftq_cli.commands import get, submit
-
-    for command in (get, submit):
-        add(command)
-
-
-_add_client_commands(cli.add_command)
 
 
 def main() -> int:

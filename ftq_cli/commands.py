@@ -1,34 +1,19 @@
-"""The client commands: they speak HTTP to the API, nothing else."""
+"""The commands about single tasks, and lists of them: they speak HTTP to the API, nothing else."""
 
 from __future__ import annotations
 
-import asyncio
 import sys
-import uuid
-from collections.abc import Callable
-from typing import Final, ParamSpec
+from typing import Final
 
 import click
 
+from ftq.lifecycle import State
 from ftq.text import Json, NotJson, parse
-from ftq_cli.client import Document, Submission, connect
 from ftq_cli.exits import Exit
-from ftq_cli.show import show
-from ftq_cli.state import known_api
-from ftq_cli.terminal import Terminal, print_json
+from ftq_cli.speaking import client_options, speaking, terminal
+from ftq_cli.terminal import print_json
 
-DEFAULT_API: Final = "http://127.0.0.1:8700"
-P = ParamSpec("P")
-
-
-def client_options(command: Callable[P, int]) -> Callable[P, int]:
-    """The options that all client commands have."""
-    as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-    api = click.option(
-        "--api", envvar="FTQ_API_URL", metavar="URL", default=lambda: known_api() or DEFAULT_API,
-        help="Where the API answers (FTQ_API_URL); the local one if not given.",
-    )  # fmt: skip
-    return api(as_json(command))
+LIMIT: Final = 50
 
 
 def json_text(value: str) -> Json:
@@ -44,32 +29,39 @@ def json_text(value: str) -> Json:
 @click.argument("payload", metavar="JSON", type=json_text)
 @click.option("--key", help="Idempotency key: repeated with it, it is one task.")
 @click.option("--delay", type=click.FloatRange(min=0), default=0.0, help="Seconds to wait first.")
-@click.option("--tenant", default="", help="On whose behalf.")
+@click.option("--tenant", help="On whose behalf.")
 @click.option("--wait", is_flag=True, help="Wait for its end; exit 1 unless it succeeded.")
+@click.option("--timeout", type=click.FloatRange(min=0), help="Seconds that --wait takes at most.")
 @client_options
 def submit(
     type_: str,
     payload: Json,
     key: str | None,
     delay: float,
-    tenant: str,
+    tenant: str | None,
     wait: bool,
+    timeout: float | None,
     api: str,
     as_json: bool,
 ) -> int:
     """Submit a task. JSON is its payload, or - to read it from standard input."""
-    asked = Submission(type_, payload, key or uuid.uuid4().hex, delay, tenant)
+    from ftq_cli.show import show
+    from ftq_cli.spinner import waiting
 
-    async def work() -> Document:
-        async with connect(api) as client:
-            accepted = await client.submit(asked)
-            if not wait:
-                return accepted
-            return await client.final(str(accepted["id"]))
-
-    task = asyncio.run(work())
-    _print(task, as_json)
-    return Exit.DONE if not wait or task.get("state") == "succeeded" else Exit.FAILED
+    if timeout is not None and not wait:
+        raise click.UsageError("--timeout goes with --wait")
+    with speaking(api) as client:
+        accepted = client.submit(type_, payload, key=key, delay_seconds=delay, tenant=tenant)
+        document, done = accepted.document, True
+        if wait:
+            with waiting(terminal(stderr=True), accepted) as progress:
+                task = client.wait(accepted.id, timeout, progress=progress)
+            document, done = task.document, task.succeeded
+    if as_json:
+        print_json(document)
+    else:
+        show(terminal(), document)
+    return Exit.DONE if done else Exit.FAILED
 
 
 @click.command()
@@ -77,19 +69,53 @@ def submit(
 @client_options
 def get(task_id: str, api: str, as_json: bool) -> int:
     """Show a task."""
-
-    async def work() -> Document:
-        async with connect(api) as client:
-            return await client.get(task_id)
-
-    _print(asyncio.run(work()), as_json)
-    return Exit.DONE
-
-
-def _print(document: Document, as_json: bool) -> None:
+    with speaking(api) as client:
+        document = client.get(task_id).document
     if as_json:
         print_json(document)
     else:
-        # In a pipe nobody's window is too narrow.
-        width = None if sys.stdout.isatty() else 240
-        show(Terminal(highlight=False, width=width), document)
+        from ftq_cli.show import show
+
+        show(terminal(), document)
+    return Exit.DONE
+
+
+@click.command()
+@click.option("--state", type=click.Choice([each.value for each in State]), help="Only these.")
+@click.option("--type", "type_", help="Only this type.")
+@click.option("--tenant", help="Only this tenant's.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=LIMIT, show_default=True, help="At most so many."
+)
+@client_options
+def ls(
+    state: str | None, type_: str | None, tenant: str | None, limit: int, api: str, as_json: bool
+) -> int:
+    """List tasks, the newest first."""
+    with speaking(api) as client:
+        # One more than wanted tells whether there are more.
+        tasks = [*client.list(state=state, type=type_, tenant=tenant, limit=limit + 1)]
+    more, tasks = len(tasks) > limit, tasks[:limit]
+    if as_json:
+        print_json({"tasks": [task.document for task in tasks], "more": more})
+    else:
+        from ftq_cli.tables import show_tasks
+
+        show_tasks(terminal(), tasks, more=more)
+    return Exit.DONE
+
+
+@click.command()
+@click.argument("task_id", metavar="ID")
+@client_options
+def cancel(task_id: str, api: str, as_json: bool) -> int:
+    """Cancel a task: at once if it waits, at its next beat if it runs."""
+    with speaking(api) as client:
+        done = client.cancel(task_id)
+    if as_json:
+        print_json(done.document)
+    elif done.cancel_requested:
+        click.echo(f"{done.id} is {done.state}; its daemon stops it at its next beat")
+    else:
+        click.echo(f"{done.id} is {done.state}")
+    return Exit.DONE

@@ -15,7 +15,7 @@ from typing import Final, TextIO
 
 from rich.console import Console
 
-from ftq_cli.client import Document
+from ftq.text import Document
 from ftq_cli.demo_tally import Run, tally
 from ftq_cli.demo_view import View, closing, viewing
 from ftq_cli.demo_watch import Watch, dead_letters

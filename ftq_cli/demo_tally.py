@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from ftq.text import Json
+from ftq.lifecycle import FINAL
+from ftq.text import Document, Json
 from ftq.verdict import Cause
-from ftq_cli.client import FINAL, Document
 
 ATTEMPTS: Final = 3
 # The range in which 99 of 100 runs end.

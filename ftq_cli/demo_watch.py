@@ -13,9 +13,11 @@ from typing import Final
 
 import aiohttp
 
-from ftq.text import Json, NotJson, parse
+from ftq.client import AsyncClient, ClientError
+from ftq.lifecycle import FINAL
+from ftq.text import Document, Json, NotJson, parse
 from ftq.wire import queue as wire
-from ftq_cli.client import FINAL, Api, Document, Submission, connect
+from ftq_cli.exits import CommandError, Exit
 from ftq_cli.local import Local, health_url
 from ftq_cli.metrics import Totals, totals
 
@@ -72,7 +74,9 @@ class Watch:
         before: What the daemons had counted at the beginning.
     """
 
-    def __init__(self, it: Local, api: Api, session: aiohttp.ClientSession, before: Totals) -> None:
+    def __init__(
+        self, it: Local, api: AsyncClient, session: aiohttp.ClientSession, before: Totals
+    ) -> None:
         """Keep all four."""
         self._it = it
         self._api = api
@@ -82,19 +86,22 @@ class Watch:
     @classmethod
     @asynccontextmanager
     async def over(cls, it: Local) -> AsyncIterator[Watch]:
-        """A watch over a local ftq for as long as the context lasts."""
-        async with connect(it.api_url) as api, aiohttp.ClientSession() as session:
-            before = await totals(session, _urls(it)) or Totals()
-            yield cls(it, api, session, before)
-
-    async def follow(
-        self, keys: Sequence[str], payload: Json, show: Callable[[Mapping[str, int]], None]
-    ) -> Seen:
-        """Submit a task for each key, and follow all of them to their ends.
+        """A watch over a local ftq for as long as the context lasts.
 
         Raises:
             CommandError: The API could not be reached, or refused a task.
         """
+        try:
+            async with AsyncClient(it.api_url) as api, aiohttp.ClientSession() as session:
+                before = await totals(session, _urls(it)) or Totals()
+                yield cls(it, api, session, before)
+        except ClientError as error:
+            raise CommandError(str(error), Exit.UNREACHABLE) from error
+
+    async def follow(
+        self, keys: Sequence[str], payload: Json, show: Callable[[Mapping[str, int]], None]
+    ) -> Seen:
+        """Submit a task for each key, and follow all of them to their ends."""
         seen = Seen()
         submitting = asyncio.create_task(self._submit(keys, payload, seen))
         moved_at, before = time.monotonic(), seen.counts
@@ -119,8 +126,8 @@ class Watch:
 
         async def one_by_one() -> None:
             for key in waiting:
-                task = await self._api.submit(Submission("demo.flaky", payload, key))
-                seen.tasks[str(task["id"])] = task
+                task = await self._api.submit("demo.flaky", payload, key=key)
+                seen.tasks[task.id] = task.document
 
         submitters = [asyncio.create_task(one_by_one()) for _ in range(SUBMITTERS)]
         try:
@@ -134,7 +141,7 @@ class Watch:
         unfinished = iter(seen.unfinished)
         while some := list(islice(unfinished, ASKED_AT_ONCE)):
             answers = await asyncio.gather(*(self._api.get(key) for key in some))
-            seen.tasks.update(zip(some, answers, strict=True))
+            seen.tasks.update((task.id, task.document) for task in answers)
             await asyncio.sleep(PAUSE_SECONDS)
         await asyncio.sleep(PAUSE_SECONDS)
 

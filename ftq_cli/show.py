@@ -8,8 +8,7 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from ftq.text import Json
-from ftq_cli.client import Document
+from ftq.text import Document, Json
 
 STYLES = {
     "queued": "bright_black",

@@ -8,15 +8,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
-from ftq.text import Json, NotJson, parse
+from ftq.text import Json
+from ftq_cli.announced import UP
 from ftq_cli.children import Child
 from ftq_cli.exits import CommandError, Exit
 from ftq_cli.local import Local, health_url
-
-STATE: Final = Path(".ftq")
-UP: Final = "up.json"
 
 
 class Locked(CommandError):
@@ -84,13 +81,3 @@ def describe(it: Local) -> dict[str, Json]:
 
 def _daemon(child: Child) -> Json:
     return {"pid": child.pid, "health_url": health_url(child)}
-
-
-def known_api(state: Path = STATE) -> str | None:
-    """The API of the ftq that runs with this directory, if one does."""
-    try:
-        said = parse((state / UP).read_text(encoding="utf-8"))
-    except (OSError, ValueError, NotJson):
-        return None
-    url = said.get("api_url") if isinstance(said, dict) else None
-    return url if isinstance(url, str) else None

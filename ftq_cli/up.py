@@ -10,11 +10,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from ftq_cli.announced import UP
 from ftq_cli.environment import described
 from ftq_cli.exits import Exit
 from ftq_cli.local import Local, Options, health_url, local
 from ftq_cli.relay import relaying
-from ftq_cli.state import UP, announced, locked
+from ftq_cli.state import announced, locked
 from ftq_cli.terminal import Terminal
 
 

@@ -3,10 +3,11 @@
 It needs the extra ``client`` (httpx). What can go wrong is in the tree of `ftq.errors`.
 """
 
-from ftq.client.answers import Accepted, Cancelled, HistoryEntry, LastError, Redriven, Task
+from ftq.client.answers import Accepted, Cancelled, Health, HistoryEntry, LastError, Redriven, Task
 from ftq.client.asked import NewTask, Options
 from ftq.client.auth import SigV4
 from ftq.client.blocking import Client, Submitter
+from ftq.client.deaths import DeadLetters, Group, Hour, Trend
 from ftq.client.looping import AsyncClient, AsyncSubmitter
 from ftq.client.many import Results
 from ftq.client.statistics import Breaker, Count, Daemon, Depth, Stats
@@ -40,9 +41,13 @@ __all__ = [
     "Conflict",
     "Count",
     "Daemon",
+    "DeadLetters",
     "Denied",
     "Depth",
+    "Group",
+    "Health",
     "HistoryEntry",
+    "Hour",
     "InvalidField",
     "KeyConflict",
     "KeyTaken",
@@ -62,5 +67,6 @@ __all__ = [
     "Task",
     "TaskFailed",
     "TooLarge",
+    "Trend",
     "Unreachable",
 ]

@@ -5,23 +5,24 @@ The names are those of the contract; times are aware datetimes in UTC.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, PrivateAttr
 
 from ftq.lifecycle import FINAL, State
+from ftq.text import Document
 
 
 class Answer(BaseModel):
     """Base of all answers: frozen, and tolerant of what a newer API adds."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    # Deferred: most programs read few of these, and each takes its time to be built.
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, defer_build=True)
 
-    _document: Mapping[str, object] = PrivateAttr(default_factory=dict)
+    _document: Document = PrivateAttr(default_factory=dict)
 
     @classmethod
-    def of(cls, document: Mapping[str, object]) -> Self:
+    def of(cls, document: Document) -> Self:
         """The answer that a document is.
 
         Raises:
@@ -32,8 +33,8 @@ class Answer(BaseModel):
         return found
 
     @property
-    def document(self) -> Mapping[str, object]:
-        """All that the API said, whether this version knows it or not."""
+    def document(self) -> Document:
+        """All that the API said in answer, whether this version knows it or not."""
         return self._document
 
 
@@ -153,6 +154,15 @@ class Page(Answer):
     tasks: tuple[Task, ...]
     cursor: str | None = None
 
+    @classmethod
+    def of(cls, document: Document) -> Self:
+        """The page that a document is, each of its tasks with its own."""
+        found = super().of(document)
+        said = document["tasks"]
+        for task, each in zip(found.tasks, said if isinstance(said, list) else (), strict=True):
+            task._document = each if isinstance(each, dict) else {}
+        return found
+
 
 class Cancelled(Answer):
     """What became of the wish to cancel a task.
@@ -195,3 +205,15 @@ class Redriven(Answer):
     before: AwareDatetime | None = None
     cursor: str | None = None
     remaining: Remaining | None = None
+
+
+class Health(Answer):
+    """Whether tasks can be accepted.
+
+    Attributes:
+        status: ``ok``.
+        date: The answer's Date header, or ''.
+    """
+
+    status: str
+    date: str = ""

@@ -10,10 +10,11 @@ from typing import Generic, TypeVar, Unpack, overload
 import httpx
 
 from ftq.client import many, talks
-from ftq.client.answers import Accepted, Cancelled, Redriven, Task
+from ftq.client.answers import Accepted, Cancelled, Health, Redriven, Task
 from ftq.client.asked import NewTask, Options, What
 from ftq.client.auth import Auth
 from ftq.client.carriers import Carrier, Token
+from ftq.client.deaths import DeadLetters
 from ftq.client.exchange import World
 from ftq.client.http import TIMEOUT_SECONDS, world_of
 from ftq.client.many import Results
@@ -126,7 +127,12 @@ class Client(Carrier):
         return self.walk(talks.get(task_id, self._world))
 
     def wait(
-        self, task_id: str, timeout: float | None = None, *, raise_on_failure: bool = False
+        self,
+        task_id: str,
+        timeout: float | None = None,
+        *,
+        raise_on_failure: bool = False,
+        progress: Callable[[Task], None] = lambda task: None,
     ) -> Task:
         """The task once it has ended; asks after it at growing intervals, 5 s at most.
 
@@ -134,13 +140,14 @@ class Client(Carrier):
             task_id: The task.
             timeout: Seconds to wait at most; None waits for ever.
             raise_on_failure: Whether an end without success is an error.
+            progress: Called with the task at each look before the last.
 
         Raises:
             StillOpen: It has not ended in time; a TimeoutError. It goes on.
             TaskFailed: It is dead or cancelled, and that was to be an error.
             ClientError: As `get`.
         """
-        return self.walk(talks.wait(task_id, timeout, raise_on_failure, self._world))
+        return self.walk(talks.wait(task_id, timeout, raise_on_failure, progress, self._world))
 
     def list(
         self,
@@ -232,6 +239,26 @@ class Client(Carrier):
             ClientError: The API did not answer, or with a problem.
         """
         return self.walk(talks.stats(self._world))
+
+    def dead_letters(self, window: str | None = None) -> DeadLetters:
+        """What died in a window of time, by type and error.
+
+        Args:
+            window: Such as ``15m``, ``24h`` (the default) or ``7d``.
+
+        Raises:
+            Refused: The window is none.
+            ClientError: The API did not answer, or with another problem.
+        """
+        return self.walk(talks.dead_letters(window, self._world))
+
+    def health(self) -> Health:
+        """Whether tasks can be accepted: whether the API and its table answer.
+
+        Raises:
+            ClientError: They do not.
+        """
+        return self.walk(talks.health(self._world))
 
 
 class Submitter(Generic[T]):

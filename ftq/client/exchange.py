@@ -14,10 +14,9 @@ from email.utils import parsedate_to_datetime
 from typing import Final, TypeAlias, TypeVar
 
 from ftq.retry import RetryPolicy
-from ftq.text import Json
+from ftq.text import Document, Json
 
 T = TypeVar("T")
-Document: TypeAlias = dict[str, Json]
 
 KEY: Final = "idempotency-key"
 # Refused before anything was done, whatever was asked.

@@ -9,10 +9,11 @@ from typing import Generic, TypeVar, Unpack, overload
 import httpx
 
 from ftq.client import many, talks
-from ftq.client.answers import Accepted, Cancelled, Redriven, Task
+from ftq.client.answers import Accepted, Cancelled, Health, Redriven, Task
 from ftq.client.asked import NewTask, Options, What
 from ftq.client.auth import Auth
 from ftq.client.carriers import AsyncCarrier, AsyncToken
+from ftq.client.deaths import DeadLetters
 from ftq.client.exchange import World
 from ftq.client.http import TIMEOUT_SECONDS, world_of
 from ftq.client.many import Results
@@ -99,10 +100,17 @@ class AsyncClient(AsyncCarrier):
         return await self.walk(talks.get(task_id, self._world))
 
     async def wait(
-        self, task_id: str, timeout: float | None = None, *, raise_on_failure: bool = False
+        self,
+        task_id: str,
+        timeout: float | None = None,
+        *,
+        raise_on_failure: bool = False,
+        progress: Callable[[Task], None] = lambda task: None,
     ) -> Task:
         """The task once it has ended; as `Client.wait`."""
-        return await self.walk(talks.wait(task_id, timeout, raise_on_failure, self._world))
+        return await self.walk(
+            talks.wait(task_id, timeout, raise_on_failure, progress, self._world)
+        )
 
     async def list(
         self,
@@ -149,6 +157,14 @@ class AsyncClient(AsyncCarrier):
     async def stats(self) -> Stats:
         """How everything is at this moment; as `Client.stats`."""
         return await self.walk(talks.stats(self._world))
+
+    async def dead_letters(self, window: str | None = None) -> DeadLetters:
+        """What died in a window of time; as `Client.dead_letters`."""
+        return await self.walk(talks.dead_letters(window, self._world))
+
+    async def health(self) -> Health:
+        """Whether tasks can be accepted; as `Client.health`."""
+        return await self.walk(talks.health(self._world))
 
 
 class AsyncSubmitter(Generic[T]):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from pydantic import Field, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from ftq.client.answers import Accepted, Answer
 from ftq.client.asked import NewTask, fields, prepare
@@ -41,11 +41,11 @@ class _Entry:
 
 class _Result(Answer):
     status: int
-    problem: dict[str, object] = Field(default_factory=dict)
+    problem: dict[str, JsonValue] = Field(default_factory=dict)
 
 
 class _Batch(Answer):
-    results: tuple[dict[str, object], ...]
+    results: tuple[dict[str, JsonValue], ...]
 
 
 def submit_many(tasks: Iterable[NewTask], registry: Registry | None, world: World) -> Talk[Results]:
@@ -130,7 +130,7 @@ def _submit(
 
 def _read(
     chunk: list[_Entry],
-    said: Iterable[dict[str, object]],
+    said: Iterable[dict[str, JsonValue]],
     results: dict[int, Accepted | FtqError],
 ) -> list[_Entry]:
     """Note the results; those entries that may pass when they are sent again."""

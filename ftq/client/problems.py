@@ -8,7 +8,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from ftq.client.answers import Answer
-from ftq.client.exchange import KEY, PASSING, Ask, Document, Exchanged, Lost, Outcome
+from ftq.client.exchange import KEY, PASSING, Ask, Exchanged, Lost, Outcome
 from ftq.errors import (
     ApiError,
     Conflict,
@@ -19,6 +19,7 @@ from ftq.errors import (
     TooLarge,
     Unreachable,
 )
+from ftq.text import Document
 
 A = TypeVar("A", bound=Answer)
 STRANGER = "what answers there is not ftq's API"

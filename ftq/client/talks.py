@@ -8,15 +8,16 @@ from datetime import UTC, datetime
 from typing import Final, TypeVar
 from urllib.parse import quote, urlencode
 
-from ftq.client.answers import Accepted, Answer, Cancelled, Page, Redriven, Task
+from ftq.client.answers import Accepted, Answer, Cancelled, Health, Page, Redriven, Task
 from ftq.client.asked import Options, Prepared, What, fields, prepare
-from ftq.client.exchange import KEY, Ask, Document, Pause, Talk, World, exchange
-from ftq.client.problems import read
+from ftq.client.deaths import DeadLetters
+from ftq.client.exchange import KEY, Ask, Pause, Reply, Talk, World, exchange
+from ftq.client.problems import document_of, read
 from ftq.client.statistics import Stats
 from ftq.errors import Conflict, StillOpen, TaskFailed
 from ftq.lifecycle import State
 from ftq.registry import Registry
-from ftq.text import Json, dump
+from ftq.text import Document, Json, dump
 
 A = TypeVar("A", bound=Answer)
 
@@ -49,13 +50,20 @@ def _submission(prepared: Prepared) -> Ask:
     return _post("/tasks", fields(prepared), headers)
 
 
-def wait(task_id: str, timeout: float | None, raise_on_failure: bool, world: World) -> Talk[Task]:
+def wait(
+    task_id: str,
+    timeout: float | None,
+    raise_on_failure: bool,
+    progress: Callable[[Task], None],
+    world: World,
+) -> Talk[Task]:
     """The task once it has ended.
 
     Args:
         task_id: The task.
         timeout: Seconds to wait at most; None waits for ever.
         raise_on_failure: Whether an end without success is an error.
+        progress: Called with the task at each look before the last.
         world: The world.
 
     Raises:
@@ -64,6 +72,7 @@ def wait(task_id: str, timeout: float | None, raise_on_failure: bool, world: Wor
     """
     began, pause = world.monotonic(), POLL_SECONDS
     while not (task := (yield from get(task_id, world))).final:
+        progress(task)
         # Half of it is jitter: whoever submitted together does not ask together for ever.
         wanted = pause * (1 + world.dice()) / 2
         if timeout is not None:
@@ -107,7 +116,7 @@ def cancel(task_id: str, world: World) -> Talk[Cancelled]:
     except Conflict as conflict:
         # Cancelled by the very request whose answer did not come.
         if done.doubtful and conflict.state == State.CANCELLED:
-            return Cancelled(id=task_id, state=conflict.state)
+            return Cancelled.of({"id": task_id, "state": str(conflict.state)})
         raise
 
 
@@ -189,9 +198,23 @@ def redrive_all(
         cursor = done.cursor
 
 
+def health(world: World) -> Talk[Health]:
+    """Whether tasks can be accepted."""
+    done = yield from exchange(Ask("GET", "/health"), world)
+    document = document_of(done.ask, done.outcome)
+    date = done.outcome.headers.get("date", "") if isinstance(done.outcome, Reply) else ""
+    return Health.of({"status": str(document.get("status")), "date": date})
+
+
 def stats(world: World) -> Talk[Stats]:
     """How everything is at this moment."""
     return (yield from _ask(Stats, Ask("GET", "/stats"), world))
+
+
+def dead_letters(window: str | None, world: World) -> Talk[DeadLetters]:
+    """What died in a window of time."""
+    ask = Ask("GET", "/dead-letters" + _query({"window": window}))
+    return (yield from _ask(DeadLetters, ask, world))
 
 
 def _before(moment: datetime | None) -> dict[str, Json]:

@@ -16,8 +16,8 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ftq.text import Json, parse
-from ftq_cli.client import Api, Document, Submission, connect
+from ftq.client import AsyncClient
+from ftq.text import Document, Json, parse
 from ftq_cli.local import DEMO_HANDLERS, Local, Options, local
 
 MARK = "FTQ_TEST_MARK"
@@ -167,18 +167,25 @@ class Stage:
     """A local ftq, its API, and all that its programs say."""
 
     it: Local
-    api: Api
+    api: AsyncClient
     lines: Lines
 
     async def submit(self, type_: str, payload: Mapping[str, Json] | str | float) -> str:
         """Submit a task; its id."""
         plain = dict(payload) if isinstance(payload, Mapping) else payload
-        asked = Submission(type_, plain, uuid.uuid4().hex)
-        return str((await self.api.submit(asked))["id"])
+        return (await self.api.submit(type_, plain)).id
+
+    async def get(self, task_id: str) -> Document:
+        """The record of a task, as the API shows it."""
+        return (await self.api.get(task_id)).document
+
+    async def final(self, task_id: str) -> Document:
+        """The record of a task once it has ended."""
+        return (await self.api.wait(task_id)).document
 
     async def all(self, task_ids: list[str]) -> list[Document]:
         """The records of tasks."""
-        return list(await asyncio.gather(*(self.api.get(each) for each in task_ids)))
+        return list(await asyncio.gather(*(self.get(each) for each in task_ids)))
 
 
 @asynccontextmanager
@@ -186,7 +193,7 @@ async def stage(daemons: int, handlers: str = DEMO_HANDLERS, **more: str) -> Asy
     """A local ftq for as long as the context lasts."""
     lines = Lines()
     options = Options(daemons=daemons, handlers=handlers, environ=environ(**{**QUICK, **more}))
-    async with local(options, lines, lines) as it, connect(it.api_url) as api:
+    async with local(options, lines, lines) as it, AsyncClient(it.api_url) as api:
         yield Stage(it, api, lines)
 
 

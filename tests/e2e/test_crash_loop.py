@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from ftq_cli.client import FINAL
+from ftq.lifecycle import FINAL
 from tests.backends import eventually
 from tests.e2e.stage import pretty, stage
 

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from ftq_cli.client import FINAL
+from ftq.lifecycle import FINAL
 from tests.backends import eventually
 from tests.e2e.stage import pretty, stage
 

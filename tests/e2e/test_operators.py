@@ -28,7 +28,7 @@ async def test_tasks_are_cancelled_redriven_and_counted_while_a_daemon_works() -
         task_id = await on.submit("demo.sleep", {"seconds": 120})
 
         async def is_in(state: str, which: str) -> bool:
-            return (await on.api.get(which))["state"] == state
+            return (await on.get(which))["state"] == state
 
         await eventually(lambda: is_in("running", task_id), within=10)
         status, answer = await ask(on, "POST", f"/tasks/{task_id}/cancel")
@@ -45,7 +45,7 @@ async def test_tasks_are_cancelled_redriven_and_counted_while_a_daemon_works() -
         assert (status, answer["redriven"], answer["cursor"]) == (202, 20, None)
 
         async def has_died_twice(which: str) -> bool:
-            history = (await on.api.get(which))["history"]
+            history = (await on.get(which))["history"]
             assert isinstance(history, list)
             outcomes = [dig(each, "outcome") for each in history]
             return outcomes == ["failed", "redriven", "failed"]

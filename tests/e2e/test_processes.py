@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from prometheus_client.parser import text_string_to_metric_families
 
-from ftq_cli.client import FINAL
+from ftq.lifecycle import FINAL
 from ftq_cli.local import health_url
 from tests.backends import eventually
 from tests.e2e.stage import Stage, pretty, stage

@@ -19,8 +19,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from ftq.text import Json
-from ftq_cli.client import FINAL, Document
+from ftq.lifecycle import FINAL
+from ftq.text import Document, Json
 from ftq_cli.embedded import embedded_aws
 from tests.backends import eventually
 from tests.e2e.stage import Stage, pretty, stage

@@ -33,7 +33,7 @@ async def test_each_service_has_an_endpoint_of_its_own() -> None:
     async with embedded_aws() as one, embedded_aws() as other:
         endpoints = {"AWS_ENDPOINT_URL_SQS": one, "AWS_ENDPOINT_URL_DYNAMODB": other}
         async with stage(daemons=1, **endpoints) as on:
-            task = await on.api.final(await on.submit("demo.echo", {"n": 1}))
+            task = await on.final(await on.submit("demo.echo", {"n": 1}))
             assert task["state"] == "succeeded"
             assert on.it.aws_endpoint_url is None
         assert (queues(one), tables(one)) == (["ftq", "ftq-dlq"], [])

@@ -20,7 +20,7 @@ async def test_a_daemon_that_lost_its_claim_writes_nothing_and_deletes_nothing()
             task_id = await on.submit("demo.sleep", {"seconds": 1})
 
             async def is_claimed() -> bool:
-                return (await on.api.get(task_id))["state"] == "running"
+                return (await on.get(task_id))["state"] == "running"
 
             await eventually(is_claimed, within=10)
             zombie.kill(signal.SIGSTOP)  # as a paused machine would, in the middle of its claim
@@ -28,12 +28,12 @@ async def test_a_daemon_that_lost_its_claim_writes_nothing_and_deletes_nothing()
                 async with running(daemon(on.it.environ, "other"), others):
 
                     async def is_done() -> bool:
-                        return (await on.api.get(task_id))["state"] == "succeeded"
+                        return (await on.get(task_id))["state"] == "succeeded"
 
                     await eventually(is_done, within=30)
             finally:
                 zombie.kill(signal.SIGCONT)
-            before = await on.api.get(task_id)
+            before = await on.get(task_id)
 
             await eventually(lambda: zombies.events("task.claim_lost", task_id), within=15)
             async with (
@@ -46,7 +46,7 @@ async def test_a_daemon_that_lost_its_claim_writes_nothing_and_deletes_nothing()
             assert "ftq_claims_lost_total 1.0" in metrics
             assert 'outcome="succeeded"' not in metrics
         # It has stopped, and so flushed whatever it may have had to write.
-        after = await on.api.get(task_id)
+        after = await on.get(task_id)
         assert after == before
         assert (after["claim_no"], after["attempts"], after["crashes"]) == (2, 0, 1)
         history = after["history"]

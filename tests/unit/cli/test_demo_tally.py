@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from ftq_cli.client import Document
+from ftq.text import Document
 from ftq_cli.demo_tally import Run, plausible, quantile, tally
 from ftq_cli.demo_view import STATES, View, bar, closing
 

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from ftq_cli.announced import known_api
 from ftq_cli.children import ChildFailedError, Program, running
 from ftq_cli.exits import CommandError, Exit
 from ftq_cli.local import Options, check
 from ftq_cli.metrics import Totals, read
 from ftq_cli.processes import ending
 from ftq_cli.relay import CUT, LINE_BYTES
-from ftq_cli.state import Locked, known_api, locked
+from ftq_cli.state import Locked, locked
 
 
 def test_settings_of_the_shell_reach_the_programs() -> None:

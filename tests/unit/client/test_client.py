@@ -158,7 +158,9 @@ def test_a_list_goes_on_to_its_end_page_by_page(bridge: Bridge, door: Door) -> N
         door.clock.now += 10
     listed = bridge.client().list()
     assert bridge.seen == []
-    assert [task.id for task in listed] == ids[::-1]
+    tasks = [*listed]
+    assert [task.id for task in tasks] == ids[::-1]
+    assert tasks[0].document["id"] == tasks[0].id
     assert 3 <= len(bridge.seen) <= 4
 
 
@@ -292,3 +294,15 @@ def test_stats_are_values(bridge: Bridge, door: Door) -> None:
     [queue] = stats.queues
     assert (queue.name, queue.in_flight) == ("tasks", 2)
     assert (stats.dead_letter_queue, stats.daemons, stats.breakers) == (None, (), ())
+
+
+def test_the_dead_are_grouped(bridge: Bridge, door: Door) -> None:
+    ids = [dead(door, n, "a.b", OOPS) for n in range(3)]
+    letters = bridge.client().dead_letters("1h")
+    [group] = letters.groups
+    assert (letters.total, group.count, group.share, group.type) == (3, 3, 1, "a.b")
+    assert (group.class_name, group.fingerprint) == ("OSError", OOPS.fingerprint)
+    assert (set(group.samples), group.last_seen) == (set(ids), letters.until)
+    assert [hour.count for hour in group.hours] == [3]
+    with pytest.raises(Refused):
+        bridge.client().dead_letters("soon")

@@ -1,0 +1,145 @@
+"""The commands of whoever looks after the service: what died, and how everything is."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from time import sleep
+
+import click
+
+from ftq_cli.exits import Exit
+from ftq_cli.speaking import client_options, speaking, terminal
+from ftq_cli.terminal import print_json
+
+
+def moment(value: str) -> datetime:
+    """An argument that is a moment with its time zone."""
+    try:
+        found = datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter("must be ISO 8601, such as 2026-11-24T12:00:00Z") from None
+    if found.utcoffset() is None:
+        raise click.BadParameter("must say its time zone, such as Z")
+    return found
+
+
+@click.command()
+@click.argument("task_id", metavar="[ID]", required=False)
+@click.option("--all", "everything", is_flag=True, help="All that is dead, or fits the filters.")
+@click.option("--type", "type_", help="Only this type.")
+@click.option("--error", help="Only this fingerprint of an error; `ftq dead` shows them.")
+@click.option("--before", type=moment, help="Only what had died by then; by now if not given.")
+@click.option("--rate", type=click.FloatRange(1, 1000), help="Tasks a second at most.")
+@click.option("--dry-run", is_flag=True, help="Only count what fits.")
+@client_options
+def redrive(
+    task_id: str | None,
+    everything: bool,
+    type_: str | None,
+    error: str | None,
+    before: datetime | None,
+    rate: float | None,
+    dry_run: bool,
+    api: str,
+    as_json: bool,
+) -> int:
+    """Give a dead task one more life, or all of them.
+
+    Interrupted, it says how to go on so that nobody gets two.
+    """
+    if (task_id is None) is not everything:
+        raise click.UsageError("name one ID, or say --all")
+    if task_id is not None:
+        if dry_run or any(each is not None for each in (type_, error, before, rate)):
+            raise click.UsageError("--type, --error, --before, --rate and --dry-run go with --all")
+        return _redrive_one(task_id, api, as_json)
+    from ftq.client import Redriven
+    from ftq_cli.spinner import redriving
+
+    said: list[Redriven] = []
+    try:
+        with speaking(api) as client, redriving(terminal(stderr=True)) as show:
+
+            def progress(sums: Redriven) -> None:
+                said[:] = [sums]
+                show(sums)
+
+            done = client.redrive_all(
+                type=type_, error=error, before=before, rate=rate, dry_run=dry_run,
+                progress=progress,
+            )  # fmt: skip
+    except BaseException:
+        if said and said[0].before is not None and not dry_run:
+            resumed = f"{said[0].before:%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
+            click.echo(f"redriven {said[0].redriven}; go on with --before {resumed}", err=True)
+        raise
+    if as_json:
+        names = {"matched", "redriven", "failed", "dry_run", "before"}
+        print_json(done.model_dump(mode="json", include=names))
+    elif dry_run:
+        click.echo(f"{done.matched} dead tasks fit; nothing was changed")
+    else:
+        click.echo(f"redriven {done.redriven} of {done.matched} dead tasks that fit")
+        if done.failed:
+            click.echo(f"{done.failed} may still be dead: the table did not answer", err=True)
+    return Exit.FAILED if done.failed else Exit.DONE
+
+
+def _redrive_one(task_id: str, api: str, as_json: bool) -> int:
+    with speaking(api) as client:
+        done = client.redrive(task_id)
+    if as_json:
+        print_json(done.document)
+    else:
+        click.echo(f"{task_id} has one more life")
+    return Exit.DONE
+
+
+@click.command()
+@click.option("--window", metavar="SPAN", help="How far back: 15m, 24h (the default), 7d ...")
+@client_options
+def dead(window: str | None, api: str, as_json: bool) -> int:
+    """Show what died, grouped by type and error."""
+    with speaking(api) as client:
+        letters = client.dead_letters(window)
+    if as_json:
+        print_json(letters.document)
+    else:
+        from ftq_cli.tables import show_dead
+
+        show_dead(terminal(), letters)
+    return Exit.DONE
+
+
+@click.command()
+@client_options
+def stats(api: str, as_json: bool) -> int:
+    """Show queues, tasks by state, breakers and daemons."""
+    with speaking(api) as client:
+        said = client.stats()
+    if as_json:
+        print_json(said.document)
+    else:
+        from ftq_cli.tables import show_stats
+
+        show_stats(terminal(), said)
+    return Exit.DONE
+
+
+@click.command()
+@click.option(
+    "--interval", type=click.FloatRange(0.5, 3600), default=3.0, show_default=True,
+    help="Seconds between two looks.",
+)  # fmt: skip
+@click.option("--looks", type=click.IntRange(min=1), help="End after so many looks.")
+@client_options
+def watch(interval: float, looks: int | None, api: str, as_json: bool) -> int:
+    """Show how everything moves, until Ctrl-C; with --json, over one interval."""
+    from ftq_cli.watching import over_one, watching
+
+    with speaking(api) as client:
+        if as_json:
+            print_json(over_one(client.stats, interval, sleep))
+        else:
+            watching(client.stats, terminal(), interval, looks, sleep)
+    return Exit.DONE
