@@ -177,12 +177,20 @@ class ConcurrencyMoved:
 
 @dataclass(frozen=True, slots=True)
 class LoopBlocked:
-    """The event loop has not turned for a while; `by` names the task that holds it, and where."""
+    """The event loop has not turned for a while.
+
+    Attributes:
+        by: The asyncio task that holds it; of a handler, its type and the task's id.
+        seconds: For how long, so far.
+        where: Its stack, innermost last.
+        type: The handler's type; '' if no handler holds it.
+    """
 
     name: ClassVar[str] = "loop.blocked"
     by: str
     seconds: float
     where: str
+    type: str = ""
 
 
 @dataclass(frozen=True, slots=True)

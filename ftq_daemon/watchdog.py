@@ -14,6 +14,7 @@ import traceback
 from types import FrameType
 from typing import Final
 
+from ftq.limits import ID_PATTERN
 from ftq_daemon.events import Events, LoopBlocked
 
 THRESHOLD_SECONDS: Final = 1.0
@@ -62,7 +63,10 @@ class Watchdog:
                 # While the loop is held, the task that holds it is the current one.
                 task = asyncio.current_task(loop)
                 by = task.get_name() if task is not None else "the loop itself"
-                self._events.emit(LoopBlocked(by, held, _where(ident)))
+                # As the runner names them: the type, a space, the task.
+                kind, _, task_id = by.partition(" ")
+                type_ = kind if ID_PATTERN.fullmatch(task_id) else ""
+                self._events.emit(LoopBlocked(by, held, _where(ident), type_))
 
 
 def _where(ident: int) -> str:

@@ -63,7 +63,9 @@ class Metrics:
         )
         self._opened = Counter("ftq_breaker_openings", "Openings", ["breaker"], registry=make)
         self._swept = Counter("ftq_swept", "Messages the sweeper sent again", registry=make)
-        self._blocked = Counter("ftq_loop_blocked", "Times the loop was held", registry=make)
+        self._blocked = Counter(
+            "ftq_loop_blocked", "Times a handler held the loop", ["type"], registry=make
+        )
         for kind in self._known:
             self._seconds.labels(kind)
 
@@ -94,8 +96,9 @@ class Metrics:
                 self._refused.labels("unreadable").inc()
             case facts.BreakerOpened(breaker):
                 self._opened.labels(breaker).inc()
-            case facts.LoopBlocked():
-                self._blocked.inc()
+            case facts.LoopBlocked(type=kind):
+                # What is no handler's is a library's, or ours.
+                self._blocked.labels(kind if kind in self._known else "other").inc()
             case facts.Swept(sent):
                 self._swept.inc(sent)
             case _:
