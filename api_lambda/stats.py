@@ -147,6 +147,8 @@ def _reports(service: Service, now: int) -> list[Report]:
     found = reports.read_get_many(
         service.port.call(reports.get_many(service.table, keys)), service.table
     )
+    # Last words are for the daemons that start next.
+    found = [report for report in found if not report.stopped]
     return sorted(found, key=lambda report: (-report.at, report.name))
 
 

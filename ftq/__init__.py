@@ -1,5 +1,6 @@
 """ftq: a fault-tolerant task queue for Python teams on AWS. What users import is here."""
 
+from ftq.breaker import BreakerPolicy
 from ftq.context import Context
 from ftq.errors import (
     CallError,
@@ -18,11 +19,13 @@ from ftq.errors import (
     Throttled,
     Unavailable,
 )
-from ftq.registry import Handler, Registry
+from ftq.handler import Handler
+from ftq.registry import Registry
 from ftq.retry import RetryPolicy
 from ftq.schedule import Tick
 
 __all__ = [
+    "BreakerPolicy",
     "CallError",
     "CallRefused",
     "Context",

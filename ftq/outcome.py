@@ -21,11 +21,17 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """The handler raised; `permanent` if no further attempt can help."""
+    """The handler raised.
+
+    Attributes:
+        permanent: No further attempt can help.
+        trips: Its breaker's policy counts such an error.
+    """
 
     word: ClassVar[str] = "failed"
     failure: Failure
     permanent: bool = False
+    trips: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,65 +3,30 @@
 from __future__ import annotations
 
 import importlib
-import inspect
-import typing
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Literal, ParamSpec, TypeAlias, TypeVar
+from dataclasses import dataclass, field, replace
+from typing import Literal, ParamSpec, TypeVar
 
-from pydantic import PydanticUserError, TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
-from ftq.context import Context
+from ftq.breaker import BreakerPolicy
 from ftq.errors import RegistryError
-from ftq.limits import SQS_VISIBILITY_SECONDS, TYPE_PATTERN
+from ftq.handler import DEFAULT_TIMEOUT, Errors, Handler, RunIn, check_type, declare
 from ftq.retry import RetryPolicy
 from ftq.schedule import Missed, Schedule, check, next_after
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-Function: TypeAlias = Callable[..., object]
-"""A handler's function, whatever it takes and gives."""
-RunIn: TypeAlias = Literal["loop", "thread", "process"]
-# A name of its own, for within `Handler` the word `type` is a field.
-Errors: TypeAlias = tuple[type[Exception], ...]
-DEFAULT_TIMEOUT: Final = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class Handler:
-    """A function and all that was said of it.
-
-    Attributes:
-        type: The task type that it runs.
-        function: The user's function.
-        payload: Validates the payload into what the function's first parameter asks for.
-        wants_context: Whether the function takes the context as its second parameter.
-        run_in: ``loop`` for async functions, ``thread`` or ``process`` for the others.
-        retry: Its retry policy.
-        timeout: Seconds after which an attempt is cancelled.
-        breaker: The name of the breaker that its attempts count for; '' for none.
-        permanent: Exceptions that no further attempt can help.
-    """
-
-    type: str
-    function: Function
-    payload: TypeAdapter[object]
-    wants_context: bool
-    run_in: RunIn
-    retry: RetryPolicy
-    timeout: float
-    breaker: str
-    permanent: Errors
-
 
 @dataclass(slots=True)
 class Registry:
-    """The handlers of one program, by type."""
+    """The handlers of one program, by type, and the policies of their breakers, by name."""
 
     _handlers: dict[str, Handler] = field(default_factory=dict)
     _schedules: list[Schedule] = field(default_factory=list)
+    _breakers: dict[str, BreakerPolicy] = field(default_factory=dict)
 
     def handler(
         self,
@@ -85,7 +50,7 @@ class Registry:
             retry: When it is tried again; three attempts if None.
             timeout: Seconds after which an attempt is cancelled and counts as failed.
             breaker: Name of the circuit breaker; the type itself if None, no breaker if False.
-                Handlers that lean on one dependency share a name.
+                Handlers that lean on one dependency share a name. `breaker` says when it opens.
             permanent: Exceptions after which the task is dead-lettered at once.
             run_in: ``loop`` for async functions; ``thread`` for sync ones, or ``process`` for
                 those that compute, or that a timeout must be able to kill. None picks ``loop``
@@ -94,11 +59,11 @@ class Registry:
         Raises:
             RegistryError: The declaration cannot work; the message says why.
         """
-        _check_type(type_)
+        check_type(type_)
 
         def register(function: Callable[P, R]) -> Callable[P, R]:
             self._add(
-                _declare(type_, function, retry, timeout, breaker, permanent, run_in),
+                declare(type_, function, retry, timeout, breaker, permanent, run_in),
             )
             return function
 
@@ -144,10 +109,39 @@ class Registry:
         """What is submitted by the clock."""
         return self._schedules
 
+    def breaker(self, name: str, policy: BreakerPolicy, /) -> None:
+        """Say when a circuit breaker opens, for how long, and which errors count.
+
+        Before or after the handlers that name it. A breaker of which nothing is said has the
+        default `BreakerPolicy`.
+
+        Args:
+            name: The breaker, as handlers name it; a handler that names none has one that is
+                called as its type.
+            policy: When it opens.
+
+        Raises:
+            RegistryError: Another policy was declared for it, or these are no name and policy.
+        """
+        _check_breaker(name, policy)
+        known = self._breakers.setdefault(name, policy)
+        if known != policy:
+            raise RegistryError(f"breaker {name!r} has a policy already: {known}, not {policy}")
+        for type_, handler in self._handlers.items():
+            if handler.breaker == name:
+                self._handlers[type_] = replace(handler, breaker_policy=policy)
+
+    @property
+    def idle_breakers(self) -> list[str]:
+        """The breakers that were declared, and that no handler names."""
+        named = {handler.breaker for handler in self}
+        return [name for name in self._breakers if name not in named]
+
     def _add(self, handler: Handler) -> None:
         if handler.type in self._handlers:
             raise RegistryError(f"type {handler.type!r} has a handler already")
-        self._handlers[handler.type] = handler
+        policy = self._breakers.get(handler.breaker, handler.breaker_policy)
+        self._handlers[handler.type] = replace(handler, breaker_policy=policy)
 
     def get(self, type_: str) -> Handler | None:
         """The handler of a type, or None."""
@@ -160,42 +154,6 @@ class Registry:
     def __len__(self) -> int:
         """How many handlers there are."""
         return len(self._handlers)
-
-
-def _declare(
-    type_: str,
-    function: Function,
-    retry: RetryPolicy | None,
-    timeout: float,
-    breaker: str | Literal[False] | None,
-    permanent: Errors,
-    run_in: RunIn | None,
-) -> Handler:
-    if not 0 < timeout <= SQS_VISIBILITY_SECONDS - 3600:
-        # A claim can be renewed until 12 h after receipt; the last hour is for settling late.
-        limit = SQS_VISIBILITY_SECONDS - 3600
-        raise RegistryError(f"{type_}: timeout={timeout!r}: must be above 0 and at most {limit} s")
-    _check_permanent(type_, permanent)
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise RegistryError(f"{type_}: a function with yield does not run when it is called")
-    is_async = inspect.iscoroutinefunction(function)
-    places: tuple[RunIn, ...] = ("loop",) if is_async else ("thread", "process")
-    if run_in is not None and run_in not in places:
-        kind = "an async" if is_async else "a sync"
-        allowed = " or ".join(map(repr, places))
-        raise RegistryError(f"{type_}: run_in={run_in!r}: {kind} function runs in {allowed}")
-    adapter, wants_context = _signature(type_, function)
-    return Handler(
-        type=type_,
-        function=function,
-        payload=adapter,
-        wants_context=wants_context,
-        run_in=run_in or places[0],
-        retry=retry or RetryPolicy(),
-        timeout=timeout,
-        breaker=type_ if breaker is None else breaker or "",
-        permanent=permanent,
-    )
 
 
 def _schedule(handler: Handler, cron: str, zone: str, payload: object, missed: Missed) -> Schedule:
@@ -216,44 +174,11 @@ def _schedule(handler: Handler, cron: str, zone: str, payload: object, missed: M
     return schedule
 
 
-def _check_type(type_: object) -> None:
-    # Without the parentheses of @registry.handler("…") the function itself comes in here.
-    if not (isinstance(type_, str) and TYPE_PATTERN.fullmatch(type_)):
-        raise RegistryError(f"type {type_!r}: must match {TYPE_PATTERN.pattern}")
-
-
-def _check_permanent(type_: str, permanent: object) -> None:
-    fits = isinstance(permanent, tuple) and all(
-        isinstance(each, type) and issubclass(each, Exception) for each in permanent
-    )
-    if not fits:
-        raise RegistryError(
-            f"{type_}: permanent={permanent!r}: must be a tuple of classes of exceptions"
-        )
-
-
-def _signature(type_: str, function: Function) -> tuple[TypeAdapter[object], bool]:
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-        hints = typing.get_type_hints(function, include_extras=True)
-    except (TypeError, ValueError, NameError, AttributeError, SyntaxError) as error:
-        raise RegistryError(f"{type_}: its annotations cannot be read: {error}") from error
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    fits = 1 <= len(parameters) <= 2 and all(each.kind in positional for each in parameters)
-    if not fits:
-        raise RegistryError(f"{type_}: must take (payload) or (payload, context)")
-    first, second = parameters[0], parameters[1:]
-    if first.name not in hints:
-        raise RegistryError(f"{type_}: annotate {first.name!r} with the payload's type")
-    if hints[first.name] is Context:
-        raise RegistryError(f"{type_}: its first parameter is the payload, not the ftq.Context")
-    if second and hints.get(second[0].name, Context) is not Context:
-        raise RegistryError(f"{type_}: its second parameter is the ftq.Context")
-    try:
-        adapter: TypeAdapter[object] = TypeAdapter(hints[first.name])
-    except PydanticUserError as error:
-        raise RegistryError(f"{type_}: {error.message}") from error
-    return adapter, bool(second)
+def _check_breaker(name: object, policy: object) -> None:
+    if not (isinstance(name, str) and name):
+        raise RegistryError(f"breaker {name!r}: its name must be a text that is not empty")
+    if not isinstance(policy, BreakerPolicy):
+        raise RegistryError(f"breaker {name!r}: {policy!r}: must be an ftq.BreakerPolicy")
 
 
 def load(path: str) -> Registry:
@@ -282,6 +207,14 @@ def load(path: str) -> Registry:
     if not isinstance(registry, Registry):
         kind = type(registry).__name__
         raise RegistryError(f"{path}: {attribute} is a {kind}, not an ftq.Registry")
+    _check_loaded(path, registry)
+    return registry
+
+
+def _check_loaded(path: str, registry: Registry) -> None:
+    """What can only be seen once all is declared."""
+    if idle := registry.idle_breakers:
+        raise RegistryError(f"{path}: breaker {idle[0]!r} has a policy, but no handler names it")
     for handler in registry:
         if handler.run_in == "process" and handler.function.__module__ == "__main__":
             why = "run_in='process': a function of the main program cannot be found from a child"
@@ -291,4 +224,3 @@ def load(path: str) -> Registry:
             raise_errors=False
         ):
             raise RegistryError(f"{path}: {handler.type}: its payload names a type not defined")
-    return registry

@@ -18,6 +18,8 @@ REPORT_SECONDS: Final = 30
 STALE: Final = 3 * REPORT_SECONDS * 1000
 # How long the last report of a daemon that ended without a word is shown.
 KEPT: Final = 3600 * 1000
+# How long a daemon's word that a breaker is open is worth a probe to another that starts.
+ADOPTED: Final = 300 * 1000
 
 _POSITIONS: Final = {str(position): position for position in Position}
 # What is worse is said of a breaker that daemons see differently.
@@ -53,6 +55,7 @@ class Report:
         in_flight: How many it has in hand.
         draining: Whether it is stopping.
         breakers: Its breakers by name.
+        stopped: Whether these were its last words.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Report:
     in_flight: int
     draining: bool = False
     breakers: Mapping[str, BreakerNote] = field(default_factory=dict)
+    stopped: bool = False
 
     def age(self, now: int) -> int:
         """Milliseconds since it was said; never negative, though clocks differ."""
@@ -72,6 +76,12 @@ class Report:
     def stale(self, now: int) -> bool:
         """Whether it is too old to say anything about now."""
         return self.age(now) > STALE
+
+    @property
+    def troubled(self) -> dict[str, BreakerNote]:
+        """Its breakers that are not closed."""
+        notes = self.breakers.items()
+        return {name: note for name, note in notes if note.position is not Position.CLOSED}
 
     def to_text(self) -> str:
         """The report as it is stored."""
@@ -90,6 +100,7 @@ class Report:
                 "in_flight": self.in_flight,
                 "draining": self.draining,
                 "breakers": breakers,
+                "stopped": self.stopped,
             }
         )
 
@@ -121,6 +132,7 @@ def read_report(stored: str) -> Report | None:
             for name, note in (breakers.items() if isinstance(breakers, dict) else ())
             if isinstance(note, dict)
         },
+        stopped=value.get("stopped") is True,
     )
 
 
@@ -147,6 +159,19 @@ def fleet(reports: list[Report], now: int) -> dict[str, Fleet]:
             for name, note in report.breakers.items():
                 notes.setdefault(name, []).append(note)
     return {name: _together(each) for name, each in sorted(notes.items())}
+
+
+def troubled(reports: list[Report], queue: str, now: int) -> dict[str, BreakerNote]:
+    """The breakers that are not closed, by the newest word of a daemon of this queue.
+
+    Another's word that one is closed takes nothing back: it may have had nothing to do. Where
+    none is of use any more, a probe finds out.
+    """
+    found: dict[str, BreakerNote] = {}
+    for report in sorted(reports, key=lambda report: report.at):
+        if report.queue == queue and report.age(now) <= ADOPTED:
+            found |= report.troubled
+    return found
 
 
 def _together(notes: list[BreakerNote]) -> Fleet:

@@ -26,12 +26,19 @@ class Overdue:
         queue: Its queue.
         due_at: When it deserved a look.
         sent_at: When it was last sent, with its delay.
+        type: Its type.
     """
 
     id: str
     queue: str
     due_at: int
     sent_at: int
+    type: str = ""
+
+    @property
+    def scheduled(self) -> bool:
+        """Whether it waits for its first send: it is due at the moment that this counts for."""
+        return self.due_at <= self.sent_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +77,9 @@ def is_lost(sent_at: int, mark: int, grace: int) -> bool:
 def deserves_a_look(found: Overdue, mark: int, grace: int) -> bool:
     """Whether to read the record: it may be lost, or scheduled. A mere backlog is not read.
 
-    A scheduled task is due at the moment that it counts as sent for; any other only a grace
-    after it.
+    Any but a scheduled task is due only a grace after it was sent.
     """
-    return found.due_at <= found.sent_at or is_lost(found.sent_at, mark, grace)
+    return found.scheduled or is_lost(found.sent_at, mark, grace)
 
 
 def sweep(task: Task, *, mark: int, grace: int, interval: int, now: int) -> Sweep:

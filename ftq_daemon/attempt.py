@@ -125,7 +125,7 @@ class Attempts:
         self.events.emit(facts.Claimed(claim.task, max(0, waited) / 1000))
         ran = await self.work.run(received, envelope, claim)
         self.note(ran.task.type, ran.outcome, ran.seconds)
-        if entry is not None and entry.spares(ran.outcome, ran.task.attempts):
+        if entry is not None and entry.spares(ran.outcome, ran.task):
             ran = replace(ran, outcome=Interrupted(), wait=entry.until - self.world.now())
         verdict = judge(
             ran.outcome,

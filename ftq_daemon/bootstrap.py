@@ -15,7 +15,6 @@ from importlib.metadata import version
 
 import aiohttp
 
-from ftq.breaker import BreakerPolicy
 from ftq.concurrency import Bounds, Concurrency
 from ftq.ports import Call
 from ftq.registry import Registry
@@ -107,7 +106,7 @@ def build(
     )
     claims = Claims(store, world, name, settings.queue_url, visibility, grace, retention)
     settler = Settler(store, world, events, name, grace, retention)
-    breakers = Breakers(registry, BreakerPolicy(), world, events)
+    breakers = Breakers(registry, world, events)
     attempts = Attempts(registry, breakers, claims, work, settler, world, events)
     intake = Intake(
         queue, attempts.handle, breakers, settings.concurrency, settings.wait_seconds, world, events

@@ -11,23 +11,28 @@ from dataclasses import dataclass
 from typing import Final
 
 from ftq.breaker import Breaker, BreakerPolicy, Permit, Position
+from ftq.errors import Retry
+from ftq.handler import DEFAULT_BREAKER, Handler
 from ftq.lease import BREAKER_YIELD
 from ftq.outcome import AskedRetry, Interrupted, Outcome, Raised, Returned, TimedOut
-from ftq.registry import Handler, Registry
+from ftq.registry import Registry
 from ftq.report import BreakerNote
+from ftq.task import Task
 from ftq_daemon.clock import World
 from ftq_daemon.events import BreakerClosed, BreakerOpened, Events
+from ftq_daemon.settings import GRACE_SECONDS
 
 # While a probe runs, messages of its type are looked at again after about this long.
 PROBE_WAIT: Final = 5_000
+# What an attempt may take besides its handler: to claim, to end when told to, to settle.
+BESIDES_SECONDS: Final = GRACE_SECONDS + 60
 
 
 class Breakers:
     """All breakers of a daemon.
 
     Args:
-        registry: The handlers, which name their breakers.
-        policy: When they open, and for how long.
+        registry: The handlers, which name their breakers and know their policies.
         world: Clock and dice.
         events: Told when one opens or closes.
 
@@ -35,15 +40,15 @@ class Breakers:
         on_move: Called when one has opened or closed.
     """
 
-    def __init__(
-        self, registry: Registry, policy: BreakerPolicy, world: World, events: Events
-    ) -> None:
+    def __init__(self, registry: Registry, world: World, events: Events) -> None:
         """All begin closed."""
         self.on_move: Callable[[], None] = lambda: None
-        self._policy = policy
         self._world = world
         self._events = events
-        self._all = {handler.breaker: Breaker() for handler in registry if handler.breaker}
+        named = [handler for handler in registry if handler.breaker]
+        self._all = {handler.breaker: Breaker() for handler in named}
+        self._policies = {handler.breaker: handler.breaker_policy for handler in named}
+        self._hidden = dict.fromkeys(self._all, 0)
         self._some_free = any(not handler.breaker for handler in registry)
 
     @property
@@ -62,11 +67,23 @@ class Breakers:
             for name, breaker in self._all.items()
         }
 
+    def adopt(self, notes: Mapping[str, BreakerNote]) -> None:
+        """Take other daemons' word for what is open, so that a probe decides it here too."""
+        now, ahead = _now(), self._world.now() - _now()
+        for name in self._all.keys() & notes.keys():
+            note, before = notes[name], self._all[name]
+            # What a probe elsewhere finds out is not heard of here.
+            until = note.until - ahead if note.position is Position.OPEN else now
+            after = before.adopt(self._policies[name], note.openings, until, now)
+            self._all[name] = after
+            self._tell(name, before, after)
+
     def enter(self, handler: Handler) -> Pass:
         """Ask to start an attempt of this handler."""
         if not handler.breaker:
             return Pass(self, handler, Permit.RUN, None)
-        breaker, permit = self._all[handler.breaker].permit(self._policy, _now())
+        lasts = round((handler.timeout + BESIDES_SECONDS) * 1000)
+        breaker, permit = self._all[handler.breaker].permit(lasts, _now())
         self._all[handler.breaker] = breaker
         return Pass(self, handler, permit, breaker.until if permit is Permit.PROBE else None)
 
@@ -77,19 +94,29 @@ class Breakers:
         breaker = self._all[handler.breaker]
         return breaker.position is not Position.CLOSED and _now() < breaker.until
 
+    def hides(self, handler: Handler) -> bool:
+        """Whether messages of this handler that were not let through may be hidden still."""
+        return _now() < self._hidden.get(handler.breaker, 0)
+
     def yield_until(self, handler: Handler) -> int:
         """When a message that was not let through is shown again, in milliseconds.
 
-        Spread over a while after the probe is due, so that they do not all come at once.
+        Spread over a while after the probe is due, so that they do not all come at once. How long
+        a probe under way takes is not known: about as long as the opening before it lasted.
         """
-        now, breaker = _now(), self._all[handler.breaker]
-        probing = breaker.position is Position.HALF_OPEN
-        wait = PROBE_WAIT if probing else max(0, breaker.until - now)
-        spread = self._world.dice() * max(PROBE_WAIT, wait)
-        return self._world.now() + min(BREAKER_YIELD, round(wait + spread))
+        name, now = handler.breaker, _now()
+        breaker = self._all[name]
+        if breaker.position is Position.HALF_OPEN:
+            wait, over = PROBE_WAIT, self._policies[name].ceiling(max(0, breaker.openings - 1))
+        else:
+            wait = over = max(0, breaker.until - now)
+        spread = self._world.dice() * max(PROBE_WAIT, over)
+        hidden = min(BREAKER_YIELD, round(wait + spread))
+        self._hidden[name] = max(self._hidden[name], now + hidden)
+        return self._world.now() + hidden
 
-    def record(self, handler: Handler, probe: int | None, outcome: Outcome) -> bool:
-        """Count how an attempt ended.
+    def record(self, handler: Handler, task: str, probe: int | None, outcome: Outcome) -> bool:
+        """Count how an attempt of this task ended.
 
         Returns:
             Whether the dependency is to blame rather than the task: the breaker is not closed,
@@ -98,10 +125,11 @@ class Breakers:
         if not handler.breaker:
             return False
         before, now = self._all[handler.breaker], _now()
-        failed = counts_as_failure(outcome)
+        policy = self._policies[handler.breaker]
+        failed = counts_as_failure(outcome, policy)
         if failed or isinstance(outcome, Returned):
             dice = self._world.dice()
-            after = before.record(self._policy, probe, not failed, now, dice)
+            after = before.record(policy, task, probe, not failed, now, dice)
         else:
             after = before.release(probe, now)  # a probe that told nothing makes room for another
         self._all[handler.breaker] = after
@@ -155,7 +183,7 @@ class Pass:
         """When a message that was not let through is shown again, in milliseconds."""
         return self._breakers.yield_until(self._handler)
 
-    def spares(self, outcome: Outcome, attempts: int) -> bool:
+    def spares(self, outcome: Outcome, task: Task) -> bool:
         """Count how the attempt ended, and say whether the task is spared for it.
 
         While its dependency is down a task is not to blame: what was already running when the
@@ -163,29 +191,33 @@ class Pass:
 
         Args:
             outcome: How it ended.
-            attempts: Failed attempts counted before it.
+            task: Its task, as it was claimed.
         """
         self._used = True
-        down = self._breakers.record(self._handler, self._probe, outcome)
-        last = attempts + 1 >= self._handler.retry.attempts
+        down = self._breakers.record(self._handler, task.id, self._probe, outcome)
+        last = task.attempts + 1 >= self._handler.retry.attempts
         return down and (self.permit is not Permit.PROBE or last)
 
     def leave(self) -> None:
         """Give a probe back that came to nothing: the claim was refused, or nothing ran."""
         if not self._used:
-            self._breakers.record(self._handler, self._probe, Interrupted())
+            self._breakers.record(self._handler, "", self._probe, Interrupted())
 
 
-def counts_as_failure(outcome: Outcome) -> bool:
+def counts_as_failure(outcome: Outcome, policy: BreakerPolicy = DEFAULT_BREAKER) -> bool:
     """Whether an outcome says that the handler's dependency is in trouble.
 
-    Timeouts and errors that may pass do. A rejected, invalid or permanently failed task says
-    nothing of the dependency, and a `Retry` is counted only if it spends an attempt: one that
-    does not is a dependency that answers, and asks for patience.
+    Timeouts and errors that may pass do, if the policy counts them. A rejected, invalid or
+    permanently failed task says nothing of the dependency, and a `Retry` is counted only if it
+    spends an attempt: one that does not is a dependency that answers, and asks for patience.
     """
     match outcome:
-        case TimedOut() | Raised(permanent=False) | AskedRetry(counts=True):
-            return True
+        case Raised(permanent=False):
+            return outcome.trips
+        case TimedOut():
+            return policy.counted(TimeoutError)
+        case AskedRetry(counts=True):
+            return policy.counted(Retry)
         case _:
             return False
 

@@ -62,6 +62,7 @@ class Daemon:
         Returns:
             How many attempts were still under way at the very end: 0 unless something hung.
         """
+        self.attempts.breakers.adopt(await self.reporter.listen())
         sweeps = asyncio.create_task(self.sweeper.run(), name="sweeper")
         ticks = asyncio.create_task(self.ticker.run(), name="ticker")
         polls = asyncio.create_task(self.intake.run(), name="intake")

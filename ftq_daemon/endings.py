@@ -7,9 +7,9 @@ from pydantic_core import to_json
 
 from ftq.context import Context
 from ftq.errors import Reject, Retry
+from ftq.handler import Handler
 from ftq.limits import RESULT_BYTES
 from ftq.outcome import AskedRetry, Invalid, Outcome, Raised, Rejected, Returned, TimedOut
-from ftq.registry import Handler
 from ftq.task import Failure, failure
 
 
@@ -46,7 +46,8 @@ def raised(error: BaseException, handler: Handler) -> Outcome:
     if isinstance(error, Reject):
         return Rejected(failure("rejected", name, message))
     permanent = isinstance(error, handler.permanent)
-    return Raised(failure("exception", name, message), permanent)
+    trips = handler.breaker_policy.counted(type(error))
+    return Raised(failure("exception", name, message), permanent, trips)
 
 
 def timed_out(handler: Handler) -> TimedOut:

@@ -177,13 +177,9 @@ class ConcurrencyMoved:
 
 @dataclass(frozen=True, slots=True)
 class LoopBlocked:
-    """The event loop has not turned for a while.
+    """The loop has not turned for a while; `by` names the task that holds it, `where` its stack.
 
-    Attributes:
-        by: The asyncio task that holds it; of a handler, its type and the task's id.
-        seconds: For how long, so far.
-        where: Its stack, innermost last.
-        type: The handler's type; '' if no handler holds it.
+    `type` is the handler's, or '' if it is none.
     """
 
     name: ClassVar[str] = "loop.blocked"

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from ftq.context import Context, Signals
+from ftq.handler import Handler
 from ftq.outcome import (
     CancelAsked,
     Interrupted,
@@ -24,7 +25,6 @@ from ftq.outcome import (
     Raised,
     Returned,
 )
-from ftq.registry import Handler
 from ftq.task import failure
 from ftq_daemon.children.pool import Children
 from ftq_daemon.children.process import KILL_SECONDS

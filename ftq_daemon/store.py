@@ -11,7 +11,7 @@ from ftq.ports import Port
 from ftq.report import Report
 from ftq.sweep import Overdue
 from ftq.task import Task
-from ftq.wire import reports, schedules
+from ftq.wire import index, reports, schedules
 from ftq.wire import table as wire
 from ftq.wire.item import Item
 from ftq.wire.statements import Statement, Statements
@@ -156,6 +156,22 @@ class Store:
             CallError: It could not be taken away.
         """
         await self._port.call(reports.remove(self._table, daemon))
+
+    async def reports(self, since: int) -> list[Report]:
+        """What daemons said since then, the newest if there are many.
+
+        Raises:
+            CallError: It could not be read.
+        """
+        asked = index.page(
+            self._table, reports.BUCKET, wire.KEYS_PER_READ, newest_first=True, since=since
+        )
+        items, _ = wire.read_page(await self._port.call(asked))
+        keys = [row.id for row in map(index.read_row, items) if row is not None]
+        if not keys:
+            return []
+        reply = await self._port.call(reports.get_many(self._table, keys))
+        return reports.read_get_many(reply, self._table)
 
     async def probe(self) -> None:
         """See that the table answers.

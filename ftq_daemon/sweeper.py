@@ -128,15 +128,24 @@ class Sweeper:
     async def _sweep_page(
         self, page: Sequence[Overdue], bucket: str
     ) -> tuple[int, tuple[int, int]]:
-        """Sweep a page: how many tasks of it are ours; of those, how many were sent and read."""
+        """Sweep a page: how many tasks of it are ours; of those, how many were sent and due."""
         mine = [found for found in page if found.queue == self.queue.url]
         wanted = [found for found in mine if await self._deserves(found)]
-        if not wanted:
-            return len(mine), (0, 0)
-        tasks = await self.store.get_many([found.id for found in wanted])
+        ready = [found.id for found in wanted if not self._held_back(found)]
+        if not ready:
+            return len(mine), (0, len(wanted))
+        tasks = await self.store.get_many(ready)
         mark = await self._known_mark()
         sent = sum(await asyncio.gather(*(self._sweep(task, bucket, mark) for task in tasks)))
         return len(mine), (sent, len(wanted))
+
+    def _held_back(self, found: Overdue) -> bool:
+        """Whether an open breaker keeps the task, or its message, from being handed out."""
+        handler = self.registry.get(found.type)
+        if handler is None:
+            return False
+        hidden = not found.scheduled and self.breakers.hides(handler)
+        return hidden or self.breakers.is_open(handler)
 
     async def _deserves(self, found: Overdue) -> bool:
         # What is scheduled deserves it whatever the queue has handed out.
@@ -151,9 +160,6 @@ class Sweeper:
 
     async def _sweep(self, task: Task, bucket: str, mark: int) -> bool:
         """Do what is due about one task; whether a message was sent."""
-        handler = self.registry.get(task.type)
-        if handler is not None and self.breakers.is_open(handler):
-            return False
         now = self.world.now()
         decision = sweep(task, mark=mark, grace=self.grace, interval=self.interval, now=now)
         match decision:

@@ -11,8 +11,9 @@ from typing import Final
 from ftq.codec import Envelope, fingerprint
 from ftq.context import Context, OnItsWay, Signals
 from ftq.errors import CallError
+from ftq.handler import Handler
 from ftq.outcome import Interrupted, Lost, Outcome, Quarantined
-from ftq.registry import Handler, Registry
+from ftq.registry import Registry
 from ftq.retry import RetryPolicy
 from ftq.task import Entry, Task, failure, payload_key, remember
 from ftq.verdict import Cause, Settle, admit

@@ -13,8 +13,9 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from ftq.context import Context
 from ftq.errors import InvalidField, RegistryError
+from ftq.handler import Function
 from ftq.limits import DELAY_SECONDS
-from ftq.registry import Function, Registry
+from ftq.registry import Registry
 from ftq.submission import Submission, checked
 from ftq.text import Json, parse
 

@@ -191,6 +191,7 @@ def read_overdue(item: Mapping[str, object]) -> Overdue | None:
             queue=_of(item, "queue", "S"),
             due_at=int(_of(item, "due_at", "N")),
             sent_at=int(_of(item, "sent_at", "N")),
+            type=_of(item, "type", "S"),
         )
     except (KeyError, TypeError, ValueError):
         return None

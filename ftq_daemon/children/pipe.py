@@ -96,8 +96,13 @@ def dump_outcome(outcome: Outcome) -> Frame:
     match outcome:
         case Returned(result):
             return {"word": outcome.word, "result": result}
-        case Raised(failure, permanent):
-            return {"word": outcome.word, "failure": _dump(failure), "permanent": permanent}
+        case Raised(failure, permanent, trips):
+            return {
+                "word": outcome.word,
+                "failure": _dump(failure),
+                "permanent": permanent,
+                "trips": trips,
+            }
         case AskedRetry(failure, after, counts):
             return {
                 "word": outcome.word,
@@ -120,8 +125,13 @@ def load_outcome(frame: Json) -> Outcome:
     match frame:
         case {"word": Returned.word, "result": str(result)}:
             return Returned(result)
-        case {"word": Raised.word, "failure": list(failure), "permanent": bool(permanent)}:
-            return Raised(_load(failure), permanent)
+        case {
+            "word": Raised.word,
+            "failure": list(failure),
+            "permanent": bool(permanent),
+            "trips": bool(trips),
+        }:
+            return Raised(_load(failure), permanent, trips)
         case {"word": AskedRetry.word, "failure": list(failure), "counts": bool(counts), **rest}:
             after = rest.get("after")
             return AskedRetry(

@@ -218,7 +218,8 @@ class Child:
 
 def _died(how: str) -> Raised:
     """The handler's process ended under it: a failed attempt, whoever is to blame."""
-    return Raised(failure("exception", "ProcessDied", how))
+    # A crash says nothing of what the handler leans on, no more than one of the daemon does.
+    return Raised(failure("exception", "ProcessDied", how), trips=False)
 
 
 def _signal_name(number: int) -> str:

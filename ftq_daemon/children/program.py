@@ -22,8 +22,9 @@ from typing import Final
 
 from ftq.context import Context, OnItsWay, Signals
 from ftq.errors import RegistryError
+from ftq.handler import Handler
 from ftq.outcome import Outcome
-from ftq.registry import Handler, Registry, load
+from ftq.registry import Registry, load
 from ftq.text import Json
 from ftq_daemon.children.pipe import Frame, dump_outcome, pack, receive
 from ftq_daemon.endings import arguments, raised, returned

@@ -11,7 +11,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from ftq import Context, Registry, Reject, Retry, RetryPolicy
+from ftq import BreakerPolicy, Context, Registry, Reject, Retry, RetryPolicy
 from ftq.testing import current_process
 from tests.simulation.book import Book, End, Run
 from tests.simulation.ops import Kind
@@ -149,6 +149,8 @@ _POLICIES: Final[dict[Kind, RetryPolicy]] = {
     "doomed": RetryPolicy(attempts=2, base=3, cap=10),
     "fragile": RetryPolicy(attempts=4, base=2, cap=10),
 }
+# A run has few tasks: a breaker with the usual limits would hardly ever open.
+BREAKERS: Final = BreakerPolicy(minimum=8, failures=4, rate=0.5, in_a_row=6, tasks=3)
 _USUAL: Final = RetryPolicy(attempts=3, base=4, cap=20)
 
 
@@ -185,7 +187,8 @@ def _run(scene: Scene, context: Context) -> Run:
 
 
 def _register(registry: Registry, kind: Kind) -> None:
-    breaker = "shop" if kind == "fragile" else None
+    breaker = "shop" if kind == "fragile" else kind
+    registry.breaker(breaker, BREAKERS)
     policy, timeout = _POLICIES.get(kind, _USUAL), TIMEOUTS.get(kind, 600.0)
 
     @registry.handler(kind, retry=policy, timeout=timeout, breaker=breaker)

@@ -8,7 +8,6 @@ import random
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from ftq.breaker import BreakerPolicy
 from ftq.lifecycle import State
 from ftq.ports import Call, Port, Reply
 from ftq.registry import Registry
@@ -27,7 +26,6 @@ from tests.simulation.weather import Weather
 
 TABLE = "tasks"
 RETENTION_DAYS = 30
-BREAKERS = BreakerPolicy(minimum=8, failures=4, rate=0.5)
 
 
 @lru_cache(maxsize=256)
@@ -104,8 +102,6 @@ class Node:
             ports = Ports(port, port, port)
             receives = schedule.terms.receives
             daemon = build(settings, known, ports, world, events, self.name, receives)
-            # A run has few tasks: a breaker with the usual limits would hardly ever open.
-            daemon.attempts.breakers._policy = BREAKERS
             return await daemon.run(self._stop)
 
         self.book.note(self.name, "starts", more=f"skew {self.skew} ms{' old' * self.old}")

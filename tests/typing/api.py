@@ -12,7 +12,7 @@ from typing import TypedDict, assert_type
 
 from pydantic import BaseModel
 
-from ftq import Context, Handler, Registry, Reject, Retry, RetryPolicy
+from ftq import BreakerPolicy, Context, Handler, Registry, Reject, Retry, RetryPolicy
 
 registry = Registry()
 
@@ -119,6 +119,19 @@ def all_said(values: list[int]) -> None:
     raise Retry(after=1.5, counts=False, reason="later")
 
 
+registry.breaker("smtp", BreakerPolicy(counts=(ConnectionError, TimeoutError)))
+
+
+def is_network(kind: type[BaseException]) -> bool:
+    """Which errors a breaker counts, as a function."""
+    return issubclass(kind, OSError)
+
+
+BreakerPolicy(window=60, minimum=5, failures=5, rate=0.5, in_a_row=3, tasks=2, base=1, cap=60)
+BreakerPolicy(counts=is_network)
+BreakerPolicy(counts=lambda kind: kind is not KeyError)
+
+
 @registry.handler("computes", run_in="process")
 def computes(values: list[int]) -> int:
     """Runs in a process."""
@@ -146,6 +159,9 @@ def wrong_declarations() -> None:
     registry.handler("a", run_in="moon")  # type: ignore[arg-type]  # nothing runs there
     registry.handler("a", retry=3)  # type: ignore[arg-type]  # a policy, not a number
     registry.handler("a", permanent=(KeyboardInterrupt,))  # type: ignore[arg-type]  # is no Exception
+    registry.handler("a", breaker=BreakerPolicy())  # type: ignore[arg-type]  # a name, no policy
+    registry.breaker("smtp", 7)  # type: ignore[arg-type]  # a policy, not a number
+    BreakerPolicy(counts=ConnectionError("x"))  # type: ignore[arg-type]  # classes, in a tuple
     registry.handler("a", "b")  # type: ignore[call-arg, arg-type]  # what follows the type is named
     registry.handler(type_="a")  # type: ignore[call-arg]  # and the type is not
 

@@ -193,3 +193,11 @@ def test_parameters_are_refused_by_name(door: Door, query: str) -> None:
     got = door.ask("GET", f"/stats?{query}")
     assert got.status == 422
     assert got.fields
+
+
+def test_the_last_words_of_a_daemon_that_stopped_are_for_daemons_only(door: Door) -> None:
+    notes = {"smtp": BreakerNote(Position.OPEN, 3, door.clock.now)}
+    left = daemon(at=door.clock.now, breakers=notes, stopped=True)
+    door.aws.call(reports.write(TABLE, left))
+    found = stats(door)
+    assert (found["breakers"], found["daemons"]) == ([], [])

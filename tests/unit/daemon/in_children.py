@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import structlog
 
-from ftq import Context, Registry, Reject, Retry
+from ftq import BreakerPolicy, Context, Registry, Reject, Retry
 
 registry = Registry()
 nowhere = Registry()  # no handler of `registry` is in here
@@ -55,6 +55,14 @@ def facts(_: object, context: Context) -> list[object]:
 @registry.handler("child.number", run_in="process")
 def number(n: int) -> int:
     return n
+
+
+registry.breaker("network", BreakerPolicy(counts=(ConnectionError, TimeoutError)))
+
+
+@registry.handler("child.down", run_in="process", breaker="network")
+def down(name: str) -> NoReturn:
+    raise ConnectionResetError if name == "network" else ValueError
 
 
 @registry.handler("child.raise", run_in="process", permanent=(Final,))

@@ -16,6 +16,7 @@ import pytest
 from ftq import Context
 from ftq.context import OnItsWay, Signals
 from ftq.errors import RegistryError
+from ftq.handler import Handler
 from ftq.outcome import (
     AskedRetry,
     CancelAsked,
@@ -28,7 +29,6 @@ from ftq.outcome import (
     Returned,
     TimedOut,
 )
-from ftq.registry import Handler
 from ftq_daemon.checks import check_children
 from ftq_daemon.children.pool import Children
 from ftq_daemon.children.process import NoChild
@@ -160,6 +160,14 @@ async def test_whatever_a_handler_raises_becomes_a_failure_and_the_child_lives_o
         assert await it.pid() == before
 
 
+async def test_what_a_breaker_counts_is_known_of_errors_there_too() -> None:
+    async with room() as it:
+        for name, trips in (("network", True), ("own", False)):
+            outcome = await it.outcome("child.down", name)
+            assert isinstance(outcome, Raised)
+            assert outcome.trips is trips
+
+
 async def test_retry_and_reject_are_wishes_there_too() -> None:
     async with room() as it:
         later = await it.outcome("child.raise", "retry")
@@ -191,7 +199,7 @@ async def test_a_child_that_dies_is_a_failed_attempt_that_says_how_and_is_replac
         assert name == "ProcessDied"
         assert message.startswith(told)
         assert isinstance(outcome, Raised)
-        assert not outcome.permanent
+        assert (outcome.permanent, outcome.trips) == (False, False)
         assert await it.outcome("child.number", 5) == Returned("5")
 
 

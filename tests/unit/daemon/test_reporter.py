@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 
+from api_lambda.routes import Api
+from api_lambda.service import Service
 from ftq import Registry
 from ftq.breaker import Position
 from ftq.ports import Call
 from ftq.report import KEPT, Report
-from ftq.testing import Fault, FaultyPort, run
+from ftq.submission import Terms
+from ftq.testing import Fault, FaultyPort, MemorySyncPort, now_ms, run
 from ftq.wire import reports
 from ftq_daemon import events as facts
+from tests.unit.api.door import dig, event, read
 from tests.unit.daemon.bench import TABLE, Bench
 
 
@@ -139,5 +143,83 @@ def test_reports_that_cannot_be_written_harm_nothing() -> None:
             failed = [each for each in worker.told if isinstance(each, facts.Failed)]
             assert {each.what for each in failed} == {"report"}
             assert len(failed) >= 4
+
+    run(main)
+
+
+def test_with_an_open_breaker_its_last_word_stays_for_those_who_start_next() -> None:
+    async def main() -> None:
+        async with Bench() as bench:
+            worker = await bench.start(quiet())
+            for _ in range(40):
+                await bench.submit("down")
+            await worker.tells("breaker.opened")
+            await worker.drain()
+            report = await surely_said(bench)
+            assert (report.stopped, report.draining) == (True, True)
+            assert report.breakers["down"].position is Position.OPEN
+            second = await bench.start(quiet())
+            await second.tells("breaker.opened")
+            (adopted,) = [each for each in second.told if isinstance(each, facts.BreakerOpened)]
+            assert adopted.openings == report.breakers["down"].openings
+            assert "task.claimed" not in second.names()
+
+    run(main)
+
+
+def test_where_reports_cannot_be_read_a_daemon_starts_all_the_same() -> None:
+    async def main() -> None:
+        async with Bench() as bench:
+            for fault in (Fault(error="throttled"), Fault(before=1e6)):
+
+                def plan(call: Call, fault: Fault = fault) -> Fault | None:
+                    return fault if call.operation == "Query" else None
+
+                worker = await bench.start(quiet(), port=FaultyPort(bench.aws, plan))
+                await worker.tells("daemon.failed")
+                task = await bench.submit("slow")
+                await worker.tells("task.claimed")
+                assert bench.now() - task.created_at < 10_000
+                (failed,) = [each for each in worker.told if isinstance(each, facts.Failed)]
+                assert failed.what == "report"
+                assert failed.error
+                worker.kill()
+
+    run(main)
+
+
+def test_the_statistics_show_a_breaker_that_opens_and_closes_within_two_seconds() -> None:
+    down = True
+    registry = Registry()
+
+    @registry.handler("mail", breaker="smtp")
+    async def mail(payload: None) -> None:
+        if down:
+            raise ConnectionError("nobody there")
+
+    async def main() -> None:
+        nonlocal down
+        async with Bench() as bench:
+            port = MemorySyncPort(bench.aws)
+            terms = Terms(bench.url, 900_000, 30 * 86_400_000)
+            clock = asyncio.get_running_loop().time
+            api = Api(Service(port, TABLE, terms, None, now_ms, clock, lambda: "fresh", lambda: ""))
+
+            def seen() -> tuple[object, object]:
+                doc = read(api.handle(event("GET", "/stats", None, None, False, ""))).doc
+                return dig(doc, "breakers", 0, "name"), dig(doc, "breakers", 0, "position")
+
+            worker = await bench.start(registry)
+            await asyncio.sleep(2)
+            assert seen() == ("smtp", "closed")
+            for _ in range(40):
+                await bench.submit("mail")
+            await worker.tells("breaker.opened")
+            await asyncio.sleep(2)
+            assert seen() == ("smtp", "open")
+            down = False
+            await worker.tells("breaker.closed")
+            await asyncio.sleep(2)
+            assert seen() == ("smtp", "closed")
 
     run(main)

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from ftq import Context, Registry, Reject, Retry
 from ftq.context import Signals
+from ftq.handler import Handler
 from ftq.outcome import (
     AskedRetry,
     CancelAsked,
@@ -27,7 +28,6 @@ from ftq.outcome import (
     Returned,
     TimedOut,
 )
-from ftq.registry import Handler
 from ftq.testing import outside_work, run
 from ftq_daemon.children.pool import Children
 from ftq_daemon.runner import Attempt, Runner

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ftq
 
 NAMES = [
+    "BreakerPolicy",
     "CallError",
     "CallRefused",
     "Context",

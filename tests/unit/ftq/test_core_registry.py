@@ -12,9 +12,11 @@ import pytest
 from pydantic import BaseModel, Field, ValidationError
 from typing_extensions import TypedDict
 
+from ftq.breaker import BreakerPolicy
 from ftq.context import Context
 from ftq.errors import RegistryError
-from ftq.registry import DEFAULT_TIMEOUT, Function, Handler, Registry, load
+from ftq.handler import DEFAULT_TIMEOUT, Function, Handler
+from ftq.registry import Registry, load
 from ftq.retry import RetryPolicy
 
 
@@ -255,6 +257,59 @@ def test_a_type_has_one_handler() -> None:
     assert handler.function is takes_model
 
 
+# --- breakers ----------------------------------------------------------------------------------
+
+EAGER = BreakerPolicy(in_a_row=2, tasks=1)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_breaker_may_be_declared_before_or_after_the_handlers_that_name_it(first: bool) -> None:
+    registry = Registry()
+    if first:
+        registry.breaker("smtp", EAGER)
+    registry.handler("mail", breaker="smtp")(takes_model)
+    registry.handler("news", breaker="smtp")(takes_dict)
+    registry.handler("other")(takes_list)
+    if not first:
+        registry.breaker("smtp", EAGER)
+    policies = {handler.type: handler.breaker_policy for handler in registry}
+    assert policies == {"mail": EAGER, "news": EAGER, "other": BreakerPolicy()}
+
+
+def test_a_handlers_own_breaker_is_declared_by_its_type() -> None:
+    registry = Registry()
+    registry.handler("mail")(takes_model)
+    registry.breaker("mail", EAGER)
+    assert [handler.breaker_policy for handler in registry] == [EAGER]
+
+
+def test_a_breaker_is_declared_twice_only_in_the_same_words() -> None:
+    registry = Registry()
+    registry.breaker("smtp", EAGER)
+    registry.breaker("smtp", BreakerPolicy(in_a_row=2, tasks=1))
+    with pytest.raises(RegistryError, match=r"'smtp' has a policy already.*=2.*in_a_row=9"):
+        registry.breaker("smtp", BreakerPolicy(in_a_row=9))
+
+
+@pytest.mark.parametrize(
+    ("name", "policy", "says"),
+    [
+        ("", EAGER, "must be a text"),
+        (7, EAGER, "must be a text"),
+        ("smtp", {"in_a_row": 2}, "must be an ftq.BreakerPolicy"),
+    ],
+)
+def test_a_breaker_that_is_none_is_refused(name: str, policy: BreakerPolicy, says: str) -> None:
+    with pytest.raises(RegistryError, match=says):
+        Registry().breaker(name, policy)
+
+
+@pytest.mark.parametrize("breaker", [EAGER, True, 7])
+def test_a_handler_names_its_breaker_and_no_more(breaker: str) -> None:
+    with pytest.raises(RegistryError, match=r"mail: breaker=.*registry\.breaker"):
+        Registry().handler("mail", breaker=breaker)(takes_model)
+
+
 # --- load --------------------------------------------------------------------------------------
 
 MODULES = {
@@ -270,6 +325,11 @@ MODULES = {
     "script": (
         "from ftq import Registry\nregistry = Registry()\n__name__ = '__main__'\n"
         "@registry.handler('a.b', run_in='process')\ndef f(n: int): ...\n"
+    ),
+    "idle": (
+        "from ftq import BreakerPolicy, Registry\nregistry = Registry()\n"
+        "registry.breaker('smpt', BreakerPolicy())\n"
+        "@registry.handler('a.b', breaker='smtp')\ndef f(n: int): ...\n"
     ),
     "declares": (
         "from ftq import Registry\nregistry = Registry()\n@registry.handler('a.b')\ndef f(): ...\n"
@@ -306,6 +366,7 @@ def test_a_registry_is_loaded_by_its_path(package: str) -> None:
         ("typo:registry", "cannot be imported: SyntaxError"),
         ("needs:registry", "needs 'a_module_that_is_nowhere', not found"),
         ("incomplete:registry", r"a\.b: its payload names a type not defined"),
+        ("idle:registry", "breaker 'smpt' has a policy, but no handler names it"),
         ("declares:registry", r"a\.b: must take"),
         ("script:registry", r"a\.b: run_in='process': a function of the main program"),
     ],

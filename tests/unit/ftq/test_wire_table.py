@@ -225,8 +225,9 @@ def test_a_page_says_where_the_next_one_starts() -> None:
 
 
 def test_an_item_of_the_index_tells_what_is_overdue() -> None:
-    item = {"id": text("t1"), "queue": text("q"), "due_at": number(5), "sent_at": number(4)}
-    assert read_overdue(item) == Overdue("t1", "q", 5, 4)
+    moments = {"due_at": number(5), "sent_at": number(4)}
+    item = {"id": text("t1"), "queue": text("q"), "type": text("mail"), **moments}
+    assert read_overdue(item) == Overdue("t1", "q", 5, 4, "mail")
     for name in item:
         assert read_overdue({**item, name: 7}) is None
         assert read_overdue({each: item[each] for each in item if each != name}) is None
