@@ -30,14 +30,16 @@ from api_lambda.problems import (
     Problem,
     invalid,
 )
-from api_lambda.send import send, told
 from api_lambda.service import Service
-from api_lambda.store import Stored, store
 from api_lambda.traces import trace_of
+from ftq.accept import accept as accepting
 from ftq.errors import CallError, InvalidField, KeyConflict, PayloadTooLarge
-from ftq.submission import Plan, Submission, accepted_state, needs_send, plan
+from ftq.steps import walk
+from ftq.store import Stored
+from ftq.submission import Plan, Submission, accepted_state, plan
 from ftq.task import Task
 from ftq.text import Json
+from ftq.wire.statements import Statements
 
 # The names under which a client knows what `ftq.submission` finds fault with.
 _HEADER_NAMES: Final = {
@@ -99,15 +101,12 @@ def accept(service: Service, asked: Sequence[Asked], trace: str) -> list[Task | 
         asked: What to accept, each of another id.
         trace: The X-Ray trace header, or ''.
     """
-    stored = store(service, [each.planned for each in asked])
-    pairs = list(zip(asked, stored, strict=True))
-    sends = [
-        (task, each.planned.payload)
-        for each, task in pairs
-        if isinstance(task, Task) and needs_send(task)
-    ]
-    send(service, sends, trace)
-    return [_answer(each, found) for each, found in pairs]
+    plans = [each.planned for each in asked]
+    steps = accepting(Statements(service.table), plans, service.now, trace)
+    done = walk(service.port, steps)
+    for each in done.mishaps:
+        _log(f"api.{each.what}", each.task, each.operation, each.code)
+    return [_answer(each, found) for each, found in zip(asked, done.stored, strict=True)]
 
 
 def _answer(asked: Asked, found: Stored) -> Task | Problem:
@@ -117,7 +116,7 @@ def _answer(asked: Asked, found: Stored) -> Task | Problem:
         case KeyConflict():
             return conflict(asked, found)
         case CallError():
-            log(logging.WARNING, "api.not_stored", **told(asked.planned.task, found))
+            _log("api.not_stored", asked.planned.task, found.operation, found.code)
             return Problem(
                 NOT_STORED,
                 "Repeat the request with this idempotency_key: it stands for one task, however "
@@ -142,3 +141,16 @@ def accepted(task: Task) -> dict[str, Json]:
         "created_at": moment(task.created_at),
         "correlation_id": task.correlation_id,
     }
+
+
+def _log(event: str, task: Task, operation: str, code: str) -> None:
+    # Not the service's words: on a refused item they may quote it.
+    log(
+        logging.WARNING,
+        event,
+        task_id=task.id,
+        type=task.type,
+        task_correlation_id=task.correlation_id,
+        operation=operation,
+        code=code,
+    )
