@@ -53,6 +53,7 @@ class TaskFields(BaseModel):
     delay_seconds: Annotated[float, Field(ge=0, le=DELAY_SECONDS)] | None = None
     not_before: Annotated[int, BeforeValidator(instant)] | None = None
     tenant: Annotated[str, Field(min_length=1)] | None = None
+    queue: Annotated[str, Field(min_length=1, max_length=32)] | None = None
 
 
 def read_key(request: Request, fresh: str) -> str:
@@ -157,6 +158,7 @@ def submission_of(
         correlation_id=correlation_id,
         tenant=fields.tenant or "",
         not_before=max(0, not_before),
+        queue=fields.queue or "",
     )
 
 

@@ -15,7 +15,7 @@ from api_lambda.service import Service
 from api_lambda.settings import ApiSettings
 from ftq.ports import SyncPort
 from ftq.registry import load
-from ftq.settings import read
+from ftq.settings import queues_of, read
 from ftq.submission import Terms
 
 
@@ -35,8 +35,10 @@ def api() -> Api:
 
 def build(settings: ApiSettings, port: SyncPort, environ: Mapping[str, str] = os.environ) -> Api:
     """An API on the given settings and port, with the real clocks."""
+    queues = {each.name: each.url for each in queues_of(settings.queue_url, settings.queues)}
     terms = Terms(
         queue_url=settings.queue_url,
+        queues=queues,
         grace=settings.sweep_grace_seconds * 1000,
         retention=settings.retention_days * 24 * 3600 * 1000,
     )

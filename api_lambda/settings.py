@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from api_lambda.connect import ApiClient
-from ftq.settings import HandlersPath, LogLevel, QueueUrl, Settings, TableName
+from ftq.settings import HandlersPath, LogLevel, Queues, QueueUrl, Settings, TableName
 
 
 class ApiSettings(Settings):
@@ -13,6 +13,7 @@ class ApiSettings(Settings):
 
     Attributes:
         queue_url: Where the messages of accepted tasks go.
+        queues: More queues, by the names that submissions and handlers say.
         dlq_url: Where their dead letters go, for the statistics; None leaves it out there.
         table: Where their records are kept.
         retention_days: How long a final record is kept.
@@ -25,6 +26,7 @@ class ApiSettings(Settings):
     """
 
     queue_url: QueueUrl
+    queues: Queues = ()
     dlq_url: QueueUrl | None = None
     table: TableName
     retention_days: int = Field(30, ge=1, le=3650)

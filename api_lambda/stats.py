@@ -64,7 +64,7 @@ def stats(service: Service, request: Request) -> Response:
         200,
         {
             "at": moment(now),
-            "queues": [_depth(service, service.terms.queue_url)],
+            "queues": [_depth(service, url) for url in _urls(service)],
             "dead_letter_queue": _depth(service, service.dlq_url) if service.dlq_url else None,
             "oldest_age_seconds": _oldest(opened.rows, now),
             "counts": {state.value: states[state] for state in State},
@@ -76,6 +76,11 @@ def stats(service: Service, request: Request) -> Response:
             "daemons": [_daemon(report, now) for report in said],
         },
     )
+
+
+def _urls(service: Service) -> list[str]:
+    """All queues; the default one first."""
+    return list(dict.fromkeys([service.terms.queue_url, *service.terms.queues.values()]))
 
 
 def _group(

@@ -23,7 +23,7 @@ from ftq.errors import CallError
 from ftq.lifecycle import State
 from ftq.limits import SHARDS, SQS_BATCH_ENTRIES, STATEMENTS_PER_BATCH
 from ftq.ports import SyncPort
-from ftq.settings import read
+from ftq.settings import queues_of, read
 from ftq.sweep import Leave, Overdue, Postpone, Send, deserves_a_look, sweep
 from ftq.task import Task, bucket_in
 from ftq.wire import queue, table
@@ -126,10 +126,12 @@ class Sweeper:
 
     def _sweep_page(self, wanted: Sequence[Overdue], bucket: str) -> None:
         reply = self.port.call(table.get_many(self.table, [each.id for each in wanted]))
-        now, mark = self.now(), self._mark or 0
+        now = self.now()
         statements = Statements(self.table)
         writes: list[tuple[Task, Statement, bool]] = []
         for task in table.read_get_many(reply, self.table):
+            # What is scheduled is due whatever the mark.
+            mark = 0 if task.state is State.SCHEDULED else self._known_mark()
             match sweep(task, mark=mark, grace=self.grace, interval=self.interval, now=now):
                 case Leave():
                     continue
@@ -179,23 +181,26 @@ def handler(event: Mapping[str, object], context: Invocation) -> dict[str, int]:
     settings = read(ApiSettings, os.environ)
     configure(settings.log_level)
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    sweeper = Sweeper(
-        port=_port(region, settings.api_client),
-        table=settings.table,
-        queue_url=settings.queue_url,
-        grace=settings.sweep_grace_seconds * 1000,
-        interval=settings.sweep_seconds * 1000,
-        now=lambda: time.time_ns() // 1_000_000,
-        seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
-    )
-    try:
-        sweeper.sweep(random.randrange(SHARDS))
-    except CallError as error:
-        log(logging.ERROR, "sweeper.failed", error=str(error), sent=sweeper.sent)
-        raise
-    if sweeper.looked:
-        log(logging.INFO, "sweeper.swept", sent=sweeper.sent, looked=sweeper.looked)
-    return {"sent": sweeper.sent, "looked": sweeper.looked}
+    sent = looked = 0
+    for named in queues_of(settings.queue_url, settings.queues):
+        sweeper = Sweeper(
+            port=_port(region, settings.api_client),
+            table=settings.table,
+            queue_url=named.url,
+            grace=settings.sweep_grace_seconds * 1000,
+            interval=settings.sweep_seconds * 1000,
+            now=lambda: time.time_ns() // 1_000_000,
+            seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
+        )
+        try:
+            sweeper.sweep(random.randrange(SHARDS))
+        except CallError as error:
+            log(logging.ERROR, "sweeper.failed", error=str(error), queue=named.name)
+            raise
+        sent, looked = sent + sweeper.sent, looked + sweeper.looked
+    if looked:
+        log(logging.INFO, "sweeper.swept", sent=sent, looked=looked)
+    return {"sent": sent, "looked": looked}
 
 
 @lru_cache(maxsize=1)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -20,6 +22,68 @@ def _http_url(value: object) -> object:
 
 
 QueueUrl = Annotated[str, BeforeValidator(_http_url)]
+DEFAULT_QUEUE: Final = "default"
+_MOST_WEIGHT: Final = 1000
+_NAMED: Final = re.compile(
+    r"(?P<name>[a-z][a-z0-9_-]{0,31})(=(?P<url>https?://[^\s*]+))?(\*(?P<weight>[0-9]{1,4}))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedQueue:
+    """A queue as FTQ_QUEUES names it.
+
+    Attributes:
+        name: Its name, as handlers and submissions say it.
+        url: The queue.
+        weight: Its share where several queues want the same slots.
+    """
+
+    name: str
+    url: str
+    weight: int = 1
+
+
+def _named_queues(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    found: list[NamedQueue] = []
+    for part in value.replace(",", " ").split():
+        match = _NAMED.fullmatch(part)
+        if match is None:
+            raise ValueError(f"{part!r} is not NAME=URL or NAME=URL*WEIGHT")
+        name, url = match["name"], match["url"] or ""
+        weight = int(match["weight"] or 1)
+        if not 1 <= weight <= _MOST_WEIGHT:
+            raise ValueError(f"{part!r}: the weight must be from 1 to {_MOST_WEIGHT}")
+        if bool(url) == (name == DEFAULT_QUEUE):
+            raise ValueError(
+                f"{part!r}: {DEFAULT_QUEUE!r} is FTQ_QUEUE_URL, and needs no URL; others need one"
+            )
+        found.append(NamedQueue(name, url, weight))
+    for what in ("name", "url"):
+        values = [getattr(each, what) for each in found]
+        if twice := next((each for each in values if values.count(each) > 1), None):
+            raise ValueError(f"{twice!r} stands twice")
+    return tuple(found)
+
+
+Queues = Annotated[tuple[NamedQueue, ...], BeforeValidator(_named_queues)]
+
+
+def queues_of(default_url: str, named: Sequence[NamedQueue]) -> list[NamedQueue]:
+    """All queues in their order; the default comes last unless FTQ_QUEUES puts it elsewhere.
+
+    Args:
+        default_url: FTQ_QUEUE_URL.
+        named: FTQ_QUEUES.
+    """
+    found = [each if each.url else replace(each, url=default_url) for each in named]
+    if not any(each.name == DEFAULT_QUEUE for each in found):
+        found.append(NamedQueue(DEFAULT_QUEUE, default_url))
+    return found
+
+
 TableName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{3,255}$")]
 HandlersPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 

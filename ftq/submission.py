@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from ftq.codec import encode, fingerprint
@@ -36,6 +37,7 @@ class Submission:
         correlation_id: Follows the task; '' makes the task's id its own.
         tenant: On whose behalf, or ''.
         not_before: Milliseconds since the epoch before which it must not run; 0 for at once.
+        queue: The name of the queue that it goes to; '' for the default one.
     """
 
     type: str
@@ -44,6 +46,7 @@ class Submission:
     correlation_id: str = ""
     tenant: str = ""
     not_before: int = 0
+    queue: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +54,29 @@ class Terms:
     """What the service adds to each submission.
 
     Attributes:
-        queue_url: Where the task's messages go.
+        queue_url: Where a task's messages go.
         grace: Milliseconds that an open task may be overdue before the sweeper looks at it.
         retention: Milliseconds that a final record is kept.
+        queues: Where they go if a submission names a queue.
     """
 
     queue_url: str
     grace: int
     retention: int
+    queues: Mapping[str, str] = field(default_factory=dict)
+
+    def url_of(self, queue: str) -> str:
+        """The queue of a name; the default one for ''.
+
+        Raises:
+            InvalidField: There is no queue of that name.
+        """
+        if not queue:
+            return self.queue_url
+        if queue not in self.queues:
+            known = ", ".join(sorted(self.queues)) or "no queue has a name here"
+            raise InvalidField([("queue", f"must be one of: {known}")])
+        return self.queues[queue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +135,7 @@ def plan(asked: Submission, terms: Terms, now: int) -> Plan:
     task = Task(
         id=identity,
         type=asked.type,
-        queue=terms.queue_url,
+        queue=terms.url_of(asked.queue),
         state=State.SCHEDULED if scheduled else State.QUEUED,
         fingerprint=print_,
         correlation_id=asked.correlation_id or identity,

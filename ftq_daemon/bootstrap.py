@@ -8,7 +8,7 @@ import random
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import lru_cache
 from importlib.metadata import version
@@ -19,6 +19,7 @@ from ftq.concurrency import Bounds, Concurrency
 from ftq.ports import Call
 from ftq.registry import Registry
 from ftq.report import Report
+from ftq.settings import queues_of
 from ftq.submission import Terms
 from ftq_daemon.attempt import Attempts
 from ftq_daemon.aws.clients import Ports, connect, region_of
@@ -36,6 +37,7 @@ from ftq_daemon.fleet.fleet import Fleet
 from ftq_daemon.fleet.leash import Leash
 from ftq_daemon.health import Answers, answers_of, serve
 from ftq_daemon.intake import MOST_POLLERS, Intake
+from ftq_daemon.intakes import Intakes
 from ftq_daemon.pace import Pace
 from ftq_daemon.protection import Protect, ScaleInProtection
 from ftq_daemon.queue import Queue
@@ -45,6 +47,7 @@ from ftq_daemon.settings import GRACE_SECONDS, DaemonSettings
 from ftq_daemon.settler import Settler
 from ftq_daemon.sinks.log import LogSink
 from ftq_daemon.sinks.metrics import Metrics
+from ftq_daemon.slots import Slots, Turn
 from ftq_daemon.store import Store
 from ftq_daemon.sweeper import Sweeper
 from ftq_daemon.ticker import Ticker
@@ -73,23 +76,27 @@ def build(
     world: World,
     events: Events,
     name: str,
-    max_receives: int,
+    max_receives: Mapping[str, int],
 ) -> Daemon:
     """Wire a daemon over the given ports."""
     visibility = settings.visibility_seconds * 1000
     grace = settings.sweep_grace_seconds * 1000
     retention = settings.retention_days * 24 * 3600 * 1000
     store = Store(ports.table, settings.table, world)
-    queue = Queue(
-        ports.receiver,
-        ports.queue,
-        url=settings.queue_url,
-        dlq_url=settings.dlq_url,
-        visibility=settings.visibility_seconds,
-        max_receives=max_receives,
-        world=world,
-        events=events,
-    )
+    named = queues_of(settings.queue_url, settings.queues)
+    queues = {
+        each.name: Queue(
+            ports.receiver,
+            ports.queue,
+            url=each.url,
+            dlq_url=settings.dlq_url,
+            visibility=settings.visibility_seconds,
+            max_receives=max_receives[each.url],
+            world=world,
+            events=events,
+        )
+        for each in named
+    }
     beat = Beat(store, visibility, world, events)
     children = Children(settings.handlers, settings.log_level, settings.pool_processes)
     runner = Runner(GRACE_SECONDS, children)
@@ -104,23 +111,47 @@ def build(
         retention=retention,
         crash_limit=settings.crash_limit,
     )
-    claims = Claims(store, world, name, settings.queue_url, visibility, grace, retention)
+    claims = Claims(store, world, name, visibility, grace, retention)
     settler = Settler(store, world, events, name, grace, retention)
     breakers = Breakers(registry, world, events)
     attempts = Attempts(registry, breakers, claims, work, settler, world, events)
-    intake = Intake(
-        queue, attempts.handle, breakers, settings.concurrency, settings.wait_seconds, world, events
+    slots = Slots(settings.concurrency)
+    strict = settings.queue_order == "strict"
+    intake = Intakes(
+        [
+            Intake(
+                queues[each.name],
+                attempts.handle,
+                breakers,
+                slots,
+                Turn(each.weight, rank if strict else 0) if len(named) > 1 else None,
+                settings.wait_seconds,
+                world,
+                events,
+            )
+            for rank, each in enumerate(named)
+        ],
+        slots,
     )
     pace = None
     if settings.concurrency_min is not None:
         rule = Concurrency(Bounds(settings.concurrency_min, settings.concurrency))
-        pace = Pace(rule, intake.slots, world, events)
+        pace = Pace(rule, slots, world, events)
         attempts.note = pace.note
+    by_url = {queue.url: queue for queue in queues.values()}
     sweeper = Sweeper(
-        store, queue, registry, breakers, world, events, grace, settings.sweep_seconds * 1000
+        store,
+        by_url,
+        registry,
+        breakers,
+        world,
+        events,
+        grace,
+        settings.sweep_seconds * 1000,
     )
-    terms = Terms(settings.queue_url, grace, retention)
-    ticker = Ticker(registry, store, queue, terms, world, events)
+    urls = {name: queue.url for name, queue in queues.items()}
+    terms = Terms(settings.queue_url, grace, retention, urls)
+    ticker = Ticker(registry, store, by_url, terms, world, events)
     started_at = world.now()
 
     def describe() -> Report:
@@ -147,7 +178,7 @@ def build(
         ticker,
         reporter,
         store,
-        queue,
+        list(queues.values()),
         events,
         settings.drain_seconds,
         pace,
@@ -183,7 +214,8 @@ async def running(
         settings.queue_url, os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     )
     hot = settings.aws_client == "hot"
-    async with connect(region, settings.wait_seconds, MOST_POLLERS, watch, hot=hot) as ports:
+    pollers = MOST_POLLERS * (1 + len(settings.queues))
+    async with connect(region, settings.wait_seconds, pollers, watch, hot=hot) as ports:
         max_receives = await check_queues(settings, ports.queue)
         daemon = build(settings, registry, ports, real_world(), events, name, max_receives)
         await daemon.store.probe()

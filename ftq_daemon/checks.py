@@ -2,40 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ftq.errors import RegistryError, SettingsError
 from ftq.ports import Port
 from ftq.registry import Registry
+from ftq.settings import DEFAULT_QUEUE, NamedQueue, queues_of
 from ftq.text import Json, NotJson, parse
 from ftq.wire import queue as wire
 from ftq_daemon.children.pool import Children
 from ftq_daemon.settings import DaemonSettings
 
 
-async def check_queues(settings: DaemonSettings, port: Port) -> int:
+async def check_queues(settings: DaemonSettings, port: Port) -> dict[str, int]:
     """Hold the settings against the queues as they are.
 
     Returns:
-        The queue's `maxReceiveCount`; 0 if SQS itself dead-letters nothing.
+        The `maxReceiveCount` of each queue by its URL; 0 if SQS itself dead-letters nothing.
 
     Raises:
         SettingsError: Records would be forgotten while messages of theirs may still come (R1),
             or SQS itself dead-letters to another queue.
         CallError: A queue does not answer.
     """
-    queue = wire.read_attributes(await port.call(wire.depth(settings.queue_url)))
     dlq = wire.read_attributes(await port.call(wire.depth(settings.dlq_url)))
+    counts: dict[str, int] = {}
+    for named in queues_of(settings.queue_url, settings.queues):
+        queue = wire.read_attributes(await port.call(wire.depth(named.url)))
+        counts[named.url] = _check(settings, named, queue, dlq)
+    return counts
+
+
+def _check(
+    settings: DaemonSettings, named: NamedQueue, queue: Mapping[str, str], dlq: Mapping[str, str]
+) -> int:
     kept = sum(int(each.get("MessageRetentionPeriod", 0)) for each in (queue, dlq))
+    which = "queue" if named.name == DEFAULT_QUEUE else f"queue {named.name!r}"
     if settings.retention_days * 24 * 3600 <= kept:
         problem = (
             f"FTQ_RETENTION_DAYS={settings.retention_days}: must be more than the retention of "
-            f"queue and dead-letter queue together, which is {kept / 86_400:g} days"
+            f"{which} and dead-letter queue together, which is {kept / 86_400:g} days"
         )
         raise SettingsError([problem])
     policy = _policy(queue.get("RedrivePolicy", ""))
     target = policy.get("deadLetterTargetArn", "")
     if target and target != dlq.get("QueueArn"):
         problem = (
-            f"FTQ_DLQ_URL={settings.dlq_url!r}: the queue's own dead letters go to {target}, "
+            f"FTQ_DLQ_URL={settings.dlq_url!r}: the {which}'s own dead letters go to {target}, "
             f"not to this queue"
         )
         raise SettingsError([problem])

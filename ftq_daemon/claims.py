@@ -62,7 +62,6 @@ class Claims:
         store: The table.
         world: Clock, dice, tokens.
         daemon: Who we are.
-        queue_url: Where re-sends of what we insert go.
         visibility: The visibility timeout in milliseconds.
         grace: Milliseconds that an open task may be overdue.
         retention: Milliseconds that a final record is kept.
@@ -71,7 +70,6 @@ class Claims:
     store: Store
     world: World
     daemon: str
-    queue_url: str
     visibility: int
     grace: int
     retention: int
@@ -160,7 +158,7 @@ class Claims:
         return Task(
             id=envelope.id,
             type=envelope.type,
-            queue=self.queue_url,
+            queue=received.queue.url,
             state=State.QUEUED,
             fingerprint=fingerprint(envelope.type, envelope.payload),
             correlation_id=envelope.correlation_id or envelope.id,

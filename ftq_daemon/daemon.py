@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ftq_daemon.attempt import Attempts
 from ftq_daemon.beat import Beat
 from ftq_daemon.events import Draining, Events, Failed, Stopped
-from ftq_daemon.intake import Intake
+from ftq_daemon.intakes import Intakes
 from ftq_daemon.pace import Pace
 from ftq_daemon.queue import Queue
 from ftq_daemon.reporter import Reporter
@@ -33,7 +33,7 @@ class Daemon:
         ticker: Submits what is scheduled by the clock.
         reporter: Tells the table how it is.
         store: The table.
-        queue: The queue.
+        queues: The queues.
         events: Where facts are told.
         drain_seconds: How long running handlers are waited for at a stop.
         pace: Sets the slots, if they follow what handlers take.
@@ -41,7 +41,7 @@ class Daemon:
         draining: Whether the stop has begun.
     """
 
-    intake: Intake
+    intake: Intakes
     attempts: Attempts
     work: Work
     beat: Beat
@@ -49,7 +49,7 @@ class Daemon:
     ticker: Ticker
     reporter: Reporter
     store: Store
-    queue: Queue
+    queues: Sequence[Queue]
     events: Events
     drain_seconds: float
     pace: Pace | None = None
@@ -107,7 +107,8 @@ class Daemon:
         try:
             async with asyncio.timeout(FLUSH_SECONDS / 2):
                 await self.store.close()
-                await self.queue.close()
+                for queue in self.queues:
+                    await queue.close()
                 await self.reporter.leave()
         except TimeoutError:
             self.events.emit(Failed("flush", "some writes were still unanswered at the end"))

@@ -2,6 +2,10 @@
 
 One poller always asks, with a long poll: an idle queue costs three requests a minute. When its
 receives come back full, more pollers join it, and leave again at the first empty one.
+
+A queue that has its daemon alone takes slots before it asks. One that shares them holds none while
+it is quiet, for its long poll must not keep the others from work: what comes then takes its turn
+after it has come.
 """
 
 from __future__ import annotations
@@ -18,67 +22,13 @@ from ftq_daemon.clock import Backoff, World
 from ftq_daemon.events import Events, Failed
 from ftq_daemon.queue import Queue, Received
 from ftq_daemon.settings import RECEIVE_SECONDS
+from ftq_daemon.slots import Slots, Turn
 
 MOST_POLLERS: Final = 8
 # A joined poller asks for a backlog that is there: it need not wait long for one to appear.
 JOINED_WAIT_SECONDS: Final = 1
-# With fewer slots free than one receive can fill, wait this long for some more.
-GATHER_SECONDS: Final = 0.005
 # While every breaker is open, see this often whether one has closed.
 LOOK_SECONDS: Final = 1.0
-
-
-class Slots:
-    """Counts what may be in hand at once: received, running, or being settled.
-
-    Args:
-        total: How many.
-    """
-
-    def __init__(self, total: int) -> None:
-        """All are free."""
-        self.total = total
-        self.free = total
-        self._changed = asyncio.Event()
-        self._closed = False
-
-    @property
-    def taken(self) -> int:
-        """How many are in use."""
-        return self.total - self.free
-
-    async def take(self, most: int) -> int:
-        """Take up to `most` slots, as soon as there is one; 0 once closed."""
-        await self._one_free()
-        if self.free < min(most, self.total) and not self._closed:
-            await asyncio.sleep(GATHER_SECONDS)
-            await self._one_free()
-        if self._closed:
-            return 0
-        count = min(most, self.free)
-        self.free -= count
-        return count
-
-    def give(self, count: int) -> None:
-        """Give slots back."""
-        self.free += count
-        self._changed.set()
-
-    def resize(self, total: int) -> None:
-        """Have so many from now on; what is taken beyond that is not taken away."""
-        self.free += total - self.total
-        self.total = total
-        self._changed.set()
-
-    def close(self) -> None:
-        """No slot any more: whoever waits for one gets none."""
-        self._closed = True
-        self._changed.set()
-
-    async def _one_free(self) -> None:
-        while self.free <= 0 and not self._closed:
-            self._changed.clear()
-            await self._changed.wait()
 
 
 class Intake:
@@ -88,13 +38,13 @@ class Intake:
         queue: The queue.
         handle: Takes a message to its end; never raises.
         breakers: When all are open, polling pauses.
-        concurrency: Messages in hand at once at most.
+        slots: What may be in hand.
+        turn: The queue's place among those that share the slots; None if it has them alone.
         wait_seconds: How long a poll waits for a first message.
         world: For the dice.
         events: Where faults are told.
 
     Attributes:
-        slots: What may be in hand.
         attempts: The messages in hand.
         answered: Whether the last receive was answered; readiness looks at it.
     """
@@ -104,24 +54,29 @@ class Intake:
         queue: Queue,
         handle: Callable[[Received], Awaitable[None]],
         breakers: Breakers,
-        concurrency: int,
+        slots: Slots,
+        turn: Turn | None,
         wait_seconds: int,
         world: World,
         events: Events,
     ) -> None:
         """Set up; `run` does the work."""
-        self.slots = Slots(concurrency)
         self.attempts: set[asyncio.Task[None]] = set()
         self.answered = True
         self._receiving: dict[object, float] = {}
         self._queue = queue
         self._handle = handle
         self._breakers = breakers
+        self._slots = slots
+        self._shares = turn is not None
+        self._turn = turn or Turn()
         self._wait_seconds = wait_seconds
         self._world = world
         self._events = events
-        self._pollers = max(1, min(MOST_POLLERS, concurrency // SQS_BATCH_ENTRIES))
+        self._pollers = max(1, min(MOST_POLLERS, slots.total // SQS_BATCH_ENTRIES))
         self._busy = asyncio.Event()
+        # Whether the last receive brought less than it could have.
+        self._quiet = True
         self._stop = asyncio.Event()
 
     @property
@@ -142,7 +97,7 @@ class Intake:
     def stop(self) -> None:
         """Start no further receive; those under way are awaited by `run`."""
         self._stop.set()
-        self.slots.close()
+        self._slots.close()
         self._busy.set()
 
     async def run(self) -> None:
@@ -166,21 +121,31 @@ class Intake:
             if joined and self._breakers.only_probes:
                 self._busy.clear()
                 continue
-            slots = await self.slots.take(1 if self._breakers.only_probes else SQS_BATCH_ENTRIES)
-            if slots == 0:
+            most = 1 if self._breakers.only_probes else SQS_BATCH_ENTRIES
+            slots = await self._slots_for(most, joined=joined)
+            if slots is None:
                 return  # closed
             try:
-                received = await self._receive(slots, wait_seconds)
+                # Slots that others want are not held through a wait.
+                wait = 0 if self._shares and slots else wait_seconds
+                received = await self._receive(slots or most, wait)
             except CallError as error:
-                self.slots.give(slots)
+                self._slots.give(slots, self._turn)
                 self._events.emit(Failed("receive", str(error)))
                 await backoff.pause()
                 continue
             backoff = Backoff(self._world, float("inf"))
-            self._note(len(received), slots)
-            self.slots.give(slots - len(received))
+            self._note(len(received), slots or most)
+            if slots:
+                self._slots.give(slots - len(received), self._turn)
             for each in received:
-                self._start(each)
+                self._start(each, has_slot=slots > 0)
+
+    async def _slots_for(self, most: int, *, joined: bool) -> int | None:
+        """How many slots the next receive holds; None once they are closed."""
+        if self._shares and self._quiet and not joined:
+            return 0 if await self._slots.come(self._turn) else None
+        return await self._slots.take(most, self._turn) or None
 
     async def _receive(self, slots: int, wait_seconds: int) -> list[Received]:
         poller = asyncio.current_task()
@@ -200,6 +165,7 @@ class Intake:
             await asyncio.wait_for(self._stop.wait(), seconds)
 
     def _note(self, count: int, asked: int) -> None:
+        self._quiet = count < asked
         if self._stop.is_set():
             return
         if count == asked:
@@ -207,13 +173,15 @@ class Intake:
         elif count == 0:
             self._busy.clear()
 
-    def _start(self, received: Received) -> None:
-        task = asyncio.get_running_loop().create_task(self._attempt(received))
+    def _start(self, received: Received, *, has_slot: bool) -> None:
+        task = asyncio.get_running_loop().create_task(self._attempt(received, has_slot))
         self.attempts.add(task)
         task.add_done_callback(self.attempts.discard)
 
-    async def _attempt(self, received: Received) -> None:
+    async def _attempt(self, received: Received, has_slot: bool) -> None:
+        if not has_slot:
+            await self._slots.take_one(self._turn)
         try:
             await self._handle(received)
         finally:
-            self.slots.give(1)
+            self._slots.give(1)

@@ -13,7 +13,7 @@ from ftq.outcome import Outcome, Returned, TimedOut
 from ftq_daemon.breakers import counts_as_failure
 from ftq_daemon.clock import World
 from ftq_daemon.events import ConcurrencyMoved, Events
-from ftq_daemon.intake import Slots
+from ftq_daemon.slots import Slots
 
 # A move is told if it is this large a share of what was told last, and this long after that.
 TOLD_SHARE: Final = 0.25

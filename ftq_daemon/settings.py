@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, model_validator
 
 from ftq.limits import SQS_VISIBILITY_SECONDS, SQS_WAIT_SECONDS
-from ftq.settings import HandlersPath, LogLevel, QueueUrl, Settings, TableName
+from ftq.settings import HandlersPath, LogLevel, Queues, QueueUrl, Settings, TableName
 
 # What stopping takes beside the drain budget: handlers that are slow to end after they were
 # cancelled, and the flush of the last writes.
@@ -28,6 +28,8 @@ class DaemonSettings(Settings):
     """What the daemon needs to know; each field is FTQ_ and its name in capitals."""
 
     queue_url: QueueUrl
+    queues: Queues = ()
+    queue_order: Literal["weighted", "strict"] = "weighted"
     dlq_url: QueueUrl
     table: TableName
     handlers: HandlersPath
@@ -62,6 +64,16 @@ class DaemonSettings(Settings):
             raise ValueError(
                 f"FTQ_DLQ_URL={self.dlq_url!r}: must be another queue than FTQ_QUEUE_URL"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _named_queues_differ(self) -> DaemonSettings:
+        for named in self.queues:
+            if named.url in (self.queue_url, self.dlq_url):
+                raise ValueError(
+                    f"FTQ_QUEUES: {named.name}={named.url!r}: must be another queue than "
+                    f"FTQ_QUEUE_URL and FTQ_DLQ_URL"
+                )
         return self
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ backlog, however long, is told from a loss without being read.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -37,11 +37,11 @@ PATIENCE_SECONDS: Final = 10.0
 
 @dataclass(slots=True)
 class Sweeper:
-    """Sweeps one queue's tasks.
+    """Sweeps the tasks of a daemon's queues.
 
     Attributes:
         store: The table.
-        queue: The queue, which knows its mark.
+        queues: The queues by URL; each knows its mark.
         registry: The handlers, for their breakers.
         breakers: What cannot run now is not sent.
         world: Clock and dice.
@@ -51,7 +51,7 @@ class Sweeper:
     """
 
     store: Store
-    queue: Queue
+    queues: Mapping[str, Queue]
     registry: Registry
     breakers: Breakers
     world: World
@@ -60,7 +60,7 @@ class Sweeper:
     interval: int
     # Where reading goes on in each shard that begins with a backlog.
     _beyond: dict[str, Item] = field(default_factory=dict)
-    _mark: int | None = None
+    _marks: dict[str, int] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Sweep until cancelled."""
@@ -79,7 +79,7 @@ class Sweeper:
             CallError: The table did not answer; the next sweep begins anew.
         """
         first = int(self.world.dice() * SHARDS)
-        self._mark = None
+        self._marks.clear()
         sent = looked = 0
         for n in range(SHARDS):
             in_shard = await self._sweep_shard(bucket_in((first + n) % SHARDS, State.QUEUED))
@@ -129,14 +129,16 @@ class Sweeper:
         self, page: Sequence[Overdue], bucket: str
     ) -> tuple[int, tuple[int, int]]:
         """Sweep a page: how many tasks of it are ours; of those, how many were sent and due."""
-        mine = [found for found in page if found.queue == self.queue.url]
+        mine = [found for found in page if found.queue in self.queues]
         wanted = [found for found in mine if await self._deserves(found)]
         ready = [found.id for found in wanted if not self._held_back(found)]
         if not ready:
             return len(mine), (0, len(wanted))
         tasks = await self.store.get_many(ready)
-        mark = await self._known_mark()
-        sent = sum(await asyncio.gather(*(self._sweep(task, bucket, mark) for task in tasks)))
+        for task in tasks:
+            if task.state is not State.SCHEDULED and task.queue in self.queues:
+                await self._mark(task.queue)
+        sent = sum(await asyncio.gather(*(self._sweep(task, bucket) for task in tasks)))
         return len(mine), (sent, len(wanted))
 
     def _held_back(self, found: Overdue) -> bool:
@@ -150,17 +152,18 @@ class Sweeper:
     async def _deserves(self, found: Overdue) -> bool:
         # What is scheduled deserves it whatever the queue has handed out.
         return deserves_a_look(found, 0, self.grace) or deserves_a_look(
-            found, await self._known_mark(), self.grace
+            found, await self._mark(found.queue), self.grace
         )
 
-    async def _known_mark(self) -> int:
-        if self._mark is None:
-            self._mark = await self.queue.mark()
-        return self._mark
+    async def _mark(self, url: str) -> int:
+        if url not in self._marks:
+            self._marks[url] = await self.queues[url].mark()
+        return self._marks[url]
 
-    async def _sweep(self, task: Task, bucket: str, mark: int) -> bool:
+    async def _sweep(self, task: Task, bucket: str) -> bool:
         """Do what is due about one task; whether a message was sent."""
-        now = self.world.now()
+        # What is scheduled is due whatever the mark.
+        mark, now = self._marks.get(task.queue, 0), self.world.now()
         decision = sweep(task, mark=mark, grace=self.grace, interval=self.interval, now=now)
         match decision:
             case Leave():
@@ -181,7 +184,7 @@ class Sweeper:
         # A large payload stays where it is: the daemon that claims the task reads it.
         body = encode(task, task.payload)
         message = Outgoing(body, wire.mark(wire.STORED, "1"), group=task.tenant)
-        return await self.queue.send(message)
+        return await self.queues[task.queue].send(message)
 
 
 def key_in(bucket: str, found: Overdue) -> Item:

@@ -8,11 +8,12 @@ them the try, and tells what was missed while no daemon was there.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from ftq.codec import encode
-from ftq.errors import CallError
+from ftq.errors import CallError, SubmissionError
 from ftq.registry import Registry
 from ftq.schedule import Schedule, due, next_after
 from ftq.submission import Plan, Submission, Terms, plan
@@ -39,7 +40,7 @@ class Ticker:
     Attributes:
         registry: The handlers and their schedules.
         store: The table.
-        queue: The queue.
+        queues: The queues by URL.
         terms: What is added to each submission.
         world: Clock and dice.
         events: Where facts are told.
@@ -47,7 +48,7 @@ class Ticker:
 
     registry: Registry
     store: Store
-    queue: Queue
+    queues: Mapping[str, Queue]
     terms: Terms
     world: World
     events: Events
@@ -59,7 +60,7 @@ class Ticker:
             for schedule in self.registry.schedules:
                 try:
                     await self._look(schedule)
-                except CallError as error:
+                except (CallError, SubmissionError) as error:
                     self.events.emit(Failed(f"schedule {schedule.key}", str(error)))
             await asyncio.sleep(self._pause())
 
@@ -112,7 +113,8 @@ class Ticker:
             self.events.emit(Ticked(planned.task, tick))
             body = encode(planned.task, planned.task.payload)
             # That the send fails is no loss: the sweeper sends what was put.
-            await self.queue.send(Outgoing(body, wire.mark(wire.STORED, "1")))
+            queue = self.queues[planned.task.queue]
+            await queue.send(Outgoing(body, wire.mark(wire.STORED, "1")))
 
     async def _put(self, planned: Plan) -> bool:
         """Store a task; whether it was not there yet."""

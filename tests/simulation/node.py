@@ -100,7 +100,7 @@ class Node:
         async def main() -> int:
             events = Events([self._told])
             ports = Ports(port, port, port)
-            receives = schedule.terms.receives
+            receives = {url: schedule.terms.receives}
             daemon = build(settings, known, ports, world, events, self.name, receives)
             return await daemon.run(self._stop)
 

@@ -9,7 +9,7 @@ from ftq.errors import CallError
 from ftq.lifecycle import State
 from ftq.ports import Call, Reply, SyncPort
 from ftq.task import Task
-from ftq.testing import Fault, FaultySyncPort
+from ftq.testing import Fault, FaultySyncPort, script
 from ftq.text import Json
 from ftq.wire import queue
 from tests.unit.api.door import GRACE, TABLE, Door
@@ -112,3 +112,13 @@ def test_it_stops_while_there_is_time_left_to_say_so(door: Door) -> None:
 def test_a_table_that_does_not_answer_fails_the_invocation(door: Door) -> None:
     with pytest.raises(CallError):
         swept(door, FaultySyncPort(door.aws, lambda _: Fault("unavailable")))
+
+
+def test_a_task_whose_send_failed_is_sent_at_the_next_sweep(door: Door) -> None:
+    lost = FaultySyncPort(door.aws, script({"SendMessage": [Fault("throttled")]}))
+    door.behind(lost)
+    task_id = submitted(door)
+    assert backlog(door) == 0
+    door.clock.now += 120_000
+    assert swept(door) == (1, 1)
+    assert (backlog(door), record(door, task_id).sweeps) == (1, 1)

@@ -7,9 +7,11 @@ import itertools
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from ftq import Registry
 from ftq.ports import Port
+from ftq.settings import NamedQueue
 from ftq.submission import Plan, Submission, Terms, plan
 from ftq.task import Task
 from ftq.testing import MemoryAws, now_ms
@@ -87,6 +89,8 @@ class Bench:
         port: Port | None = None,
         concurrency: int = 64,
         visibility_seconds: int = 60,
+        queues: Sequence[NamedQueue] = (),
+        queue_order: Literal["weighted", "strict"] = "weighted",
         concurrency_min: int | None = None,
     ) -> Worker:
         """Start a daemon; `port` stands in for the account, to add faults."""
@@ -104,6 +108,8 @@ class Bench:
             concurrency=concurrency,
             concurrency_min=concurrency_min,
             visibility_seconds=visibility_seconds,
+            queues=tuple(queues),
+            queue_order=queue_order,
         )
         told: list[Event] = []
         changed = asyncio.Event()
@@ -114,6 +120,21 @@ class Bench:
         worker = Worker(daemon, stop, asyncio.create_task(daemon.run(stop)), told, changed)
         self._workers.append(worker)
         return worker
+
+    async def make_queue(self, name: str) -> str:
+        """Make another queue with the same dead-letter queue; its URL."""
+        attributes = queue.read_attributes(await self.aws.call(queue.depth(self.dlq_url)))
+        made = await self.aws.call(create.queue(name, attributes["QueueArn"]))
+        return str(made["QueueUrl"])
+
+    async def submit_to(self, url: str, type_: str, payload: Json = None) -> Task:
+        """Put and send to another queue than the default one."""
+        asked = Submission(type_, payload, f"key-{next(self._keys)}")
+        planned = plan(asked, Terms(url, 900_000, 30 * 86_400_000), now_ms())
+        await self.aws.call(table.put(TABLE, planned.task))
+        sent = Outgoing(planned.body, queue.mark(queue.STORED, "1"))
+        await self.aws.call(queue.send(url, sent))
+        return planned.task
 
     async def submit(self, type_: str, payload: Json = None, *, not_before: int = 0) -> Task:
         """What the API does: put, then send."""

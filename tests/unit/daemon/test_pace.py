@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from ftq import Registry
 from ftq.testing import run
 from ftq_daemon.events import ConcurrencyMoved
-from ftq_daemon.intake import Slots
 from ftq_daemon.sinks.metrics import Metrics
+from ftq_daemon.slots import Slots, Turn
 from tests.unit.daemon.bench import Bench
 
 KNEE = 6
@@ -74,10 +74,10 @@ def test_slots_settle_near_the_knee_and_nothing_is_lost_by_it() -> None:
 def test_fewer_slots_take_nothing_away_from_what_runs() -> None:
     async def story() -> None:
         slots = Slots(10)
-        assert await slots.take(10) == 10
+        assert await slots.take(10, Turn()) == 10
         slots.resize(4)
         assert (slots.taken, slots.free) == (10, -6)
-        waiting = asyncio.create_task(slots.take(10))
+        waiting = asyncio.create_task(slots.take(10, Turn()))
         for _ in range(6):
             slots.give(1)
             await asyncio.sleep(1)
@@ -85,7 +85,7 @@ def test_fewer_slots_take_nothing_away_from_what_runs() -> None:
         slots.give(1)
         assert await waiting == 1
         slots.resize(9)
-        assert await slots.take(10) == 5
+        assert await slots.take(10, Turn()) == 5
         assert slots.taken == 9
 
     run(story, limit_seconds=60)
