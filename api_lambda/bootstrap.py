@@ -13,6 +13,7 @@ from api_lambda.log import configure
 from api_lambda.routes import Api
 from api_lambda.service import Service
 from api_lambda.settings import ApiSettings
+from ftq.errors import SettingsError
 from ftq.ports import SyncPort
 from ftq.registry import load
 from ftq.settings import queues_of, read
@@ -34,7 +35,12 @@ def api() -> Api:
 
 
 def build(settings: ApiSettings, port: SyncPort, environ: Mapping[str, str] = os.environ) -> Api:
-    """An API on the given settings and port, with the real clocks."""
+    """An API on the given settings and port, with the real clocks.
+
+    Raises:
+        SettingsError: A handler's queue is not among those that are named.
+        RegistryError: The handlers cannot be loaded.
+    """
     queues = {each.name: each.url for each in queues_of(settings.queue_url, settings.queues)}
     terms = Terms(
         queue_url=settings.queue_url,
@@ -42,12 +48,18 @@ def build(settings: ApiSettings, port: SyncPort, environ: Mapping[str, str] = os
         grace=settings.sweep_grace_seconds * 1000,
         retention=settings.retention_days * 24 * 3600 * 1000,
     )
+    registry = load(settings.handlers) if settings.handlers else None
+    for handler in registry or ():
+        if handler.queue and handler.queue not in queues:
+            known = ", ".join(queues)
+            problem = f"FTQ_QUEUES: {handler.type} goes to {handler.queue!r}; there is {known}"
+            raise SettingsError([problem])
     return Api(
         Service(
             port=port,
             table=settings.table,
             terms=terms,
-            registry=load(settings.handlers) if settings.handlers else None,
+            registry=registry,
             now=lambda: time.time_ns() // 1_000_000,
             monotonic=time.monotonic,
             fresh=lambda: uuid.uuid4().hex,

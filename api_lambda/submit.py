@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from api_lambda.asked import (
@@ -81,6 +81,9 @@ def ready(service: Service, asked: Submission, now: int) -> Asked:
     Raises:
         Problem: 413 or 422, it cannot be accepted as it is.
     """
+    handler = service.registry.get(asked.type) if service.registry else None
+    if handler is not None and not asked.queue:
+        asked = replace(asked, queue=handler.queue)
     try:
         planned = plan(asked, service.terms, now)
     except InvalidField as error:

@@ -13,7 +13,7 @@ from pydantic import PydanticUserError, TypeAdapter
 from ftq.breaker import BreakerPolicy
 from ftq.context import Context
 from ftq.errors import RegistryError
-from ftq.limits import SQS_VISIBILITY_SECONDS, TYPE_PATTERN
+from ftq.limits import QUEUE_PATTERN, SQS_VISIBILITY_SECONDS, TYPE_PATTERN
 from ftq.retry import RetryPolicy
 
 Function: TypeAlias = Callable[..., object]
@@ -40,6 +40,8 @@ class Handler:
         breaker: The name of the breaker that its attempts count for; '' for none.
         permanent: Exceptions that no further attempt can help.
         breaker_policy: When that breaker opens.
+        queue: The name of the queue for its tasks, unless a submission says another; '' for the
+            default one.
     """
 
     type: str
@@ -52,6 +54,7 @@ class Handler:
     breaker: str
     permanent: Errors
     breaker_policy: BreakerPolicy = DEFAULT_BREAKER
+    queue: str = ""
 
 
 def declare(
@@ -62,6 +65,7 @@ def declare(
     breaker: str | Literal[False] | None,
     permanent: Errors,
     run_in: RunIn | None,
+    queue: str,
 ) -> Handler:
     """The handler, as `ftq.Registry.handler` describes it.
 
@@ -74,6 +78,8 @@ def declare(
         raise RegistryError(f"{type_}: timeout={timeout!r}: must be above 0 and at most {limit} s")
     _check_permanent(type_, permanent)
     _check_named(type_, breaker)
+    if queue and not QUEUE_PATTERN.fullmatch(queue):
+        raise RegistryError(f"{type_}: queue={queue!r}: must match {QUEUE_PATTERN.pattern}")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise RegistryError(f"{type_}: a function with yield does not run when it is called")
     is_async = inspect.iscoroutinefunction(function)
@@ -93,6 +99,7 @@ def declare(
         timeout=timeout,
         breaker=type_ if breaker is None else breaker or "",
         permanent=permanent,
+        queue=queue,
     )
 
 

@@ -51,4 +51,5 @@ TYPE_PATTERN: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}")
 TENANT_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 # Visible ASCII: what an HTTP header carries without surprises.
 KEY_PATTERN: Final = re.compile(r"[\x21-\x7e]{1,255}")
+QUEUE_PATTERN: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 CORRELATION_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/=+-]{0,127}")

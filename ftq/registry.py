@@ -38,6 +38,7 @@ class Registry:
         breaker: str | Literal[False] | None = None,
         permanent: Errors = (),
         run_in: RunIn | None = None,
+        queue: str = "",
     ) -> Callable[[Callable[P, R]], Callable[P, R]]:
         """Register the decorated function as the handler of a task type.
 
@@ -55,6 +56,8 @@ class Registry:
             run_in: ``loop`` for async functions; ``thread`` for sync ones, or ``process`` for
                 those that compute, or that a timeout must be able to kill. None picks ``loop``
                 or ``thread``.
+            queue: The name that ``FTQ_QUEUES`` gives the queue for its tasks; the default queue
+                if not said. A submission may say another.
 
         Raises:
             RegistryError: The declaration cannot work; the message says why.
@@ -63,7 +66,7 @@ class Registry:
 
         def register(function: Callable[P, R]) -> Callable[P, R]:
             self._add(
-                declare(type_, function, retry, timeout, breaker, permanent, run_in),
+                declare(type_, function, retry, timeout, breaker, permanent, run_in, queue),
             )
             return function
 

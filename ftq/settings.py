@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from ftq.errors import SettingsError
+from ftq.limits import QUEUE_PATTERN
 
 PREFIX: Final = "FTQ_"
 M = TypeVar("M", bound="Settings")
@@ -25,7 +26,7 @@ QueueUrl = Annotated[str, BeforeValidator(_http_url)]
 DEFAULT_QUEUE: Final = "default"
 _MOST_WEIGHT: Final = 1000
 _NAMED: Final = re.compile(
-    r"(?P<name>[a-z][a-z0-9_-]{0,31})(=(?P<url>https?://[^\s*]+))?(\*(?P<weight>[0-9]{1,4}))?"
+    rf"(?P<name>{QUEUE_PATTERN.pattern})(=(?P<url>https?://[^\s*]+))?(\*(?P<weight>[0-9]{{1,4}}))?"
 )
 
 

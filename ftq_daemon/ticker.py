@@ -107,7 +107,13 @@ class Ticker:
         return now
 
     async def _submit(self, schedule: Schedule, tick: int) -> None:
-        asked = Submission(schedule.type, parse(schedule.payload_at(tick)), schedule.key_at(tick))
+        handler = self.registry.get(schedule.type)
+        asked = Submission(
+            schedule.type,
+            parse(schedule.payload_at(tick)),
+            schedule.key_at(tick),
+            queue=handler.queue if handler else "",
+        )
         planned = plan(asked, self.terms, self.world.now())
         if await self._put(planned):
             self.events.emit(Ticked(planned.task, tick))

@@ -7,6 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from api_lambda.bootstrap import build
+from api_lambda.settings import ApiSettings
+from ftq import Registry, SettingsError
 from ftq.wire import create, queue
 from tests.unit.api.door import Door
 
@@ -63,3 +66,34 @@ def test_the_statistics_tell_of_each_queue(door: Door) -> None:
     queues = got.doc["queues"]
     assert isinstance(queues, list)
     assert len(queues) == 2
+
+
+def test_a_handlers_queue_is_where_its_tasks_go_unless_a_submission_says_another(
+    door: Door,
+) -> None:
+    registry = Registry()
+
+    @registry.handler("thumbnail", queue="bulk")
+    def thumbnail(_: dict[str, int]) -> None: ...
+
+    door.api = replace(door.api, service=replace(door.api.service, registry=registry))
+    assert door.post({"type": "thumbnail", "payload": {}}).status == 202
+    assert door.post({"type": "thumbnail", "payload": {}, "queue": "default"}).status == 202
+    assert (waiting(door, "bulk"), waiting(door, "default")) == ("1", "1")
+
+
+def test_an_api_does_not_start_with_handlers_whose_queue_it_does_not_know() -> None:
+    settings = ApiSettings(
+        queue_url="https://sqs.invalid/1/q",
+        table="tasks",
+        handlers="tests.unit.api.test_queues:BULKY",
+    )
+    with pytest.raises(SettingsError, match="thumbnail goes to 'bulk'"):
+        build(settings, Door().aws)
+
+
+BULKY = Registry()
+
+
+@BULKY.handler("thumbnail", queue="bulk")
+def _thumbnail(_: dict[str, int]) -> None: ...

@@ -380,3 +380,16 @@ def test_a_registry_that_cannot_be_loaded_says_why(package: str, path: str, says
 def test_a_path_that_leads_nowhere_is_refused_with_the_one_error(path: str) -> None:
     with pytest.raises(RegistryError):
         load(path)
+
+
+def test_a_handler_names_a_queue_as_settings_do() -> None:
+    registry = Registry()
+
+    @registry.handler("thumbnail", queue="bulk")
+    def thumbnail(_: dict[str, int]) -> None: ...
+
+    handler = registry.get("thumbnail")
+    assert handler is not None
+    assert handler.queue == "bulk"
+    with pytest.raises(RegistryError, match="queue='Bulk'"):
+        registry.handler("other", queue="Bulk")(thumbnail)
