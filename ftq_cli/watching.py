@@ -121,7 +121,7 @@ def screen(stats: Stats, moved: Pace) -> RenderableType:
     runs, room = sum(each.in_flight for each in alive), sum(each.concurrency for each in alive)
     lines = [
         f"{_rate(moved.arrived)} arrive, {_rate(moved.ended)} end",
-        f"{len(alive)} daemons run {runs} of {room}",
+        f"{len(alive)} {'daemon runs' if len(alive) == 1 else 'daemons run'} {runs} of {room}",
         *(f"breaker {b.name} is {b.position}" for b in stats.breakers if b.position != "closed"),
         time.strftime("%H:%M:%S"),
     ]
