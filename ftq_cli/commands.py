@@ -30,6 +30,7 @@ def json_text(value: str) -> Json:
 @click.option("--key", help="Idempotency key: repeated with it, it is one task.")
 @click.option("--delay", type=click.FloatRange(min=0), default=0.0, help="Seconds to wait first.")
 @click.option("--tenant", help="On whose behalf.")
+@click.option("--queue", help="The name of the queue that it goes to; its handler's if not given.")
 @click.option("--wait", is_flag=True, help="Wait for its end; exit 1 unless it succeeded.")
 @click.option("--timeout", type=click.FloatRange(min=0), help="Seconds that --wait takes at most.")
 @client_options
@@ -39,6 +40,7 @@ def submit(
     key: str | None,
     delay: float,
     tenant: str | None,
+    queue: str | None,
     wait: bool,
     timeout: float | None,
     api: str,
@@ -51,7 +53,9 @@ def submit(
     if timeout is not None and not wait:
         raise click.UsageError("--timeout goes with --wait")
     with speaking(api) as client:
-        accepted = client.submit(type_, payload, key=key, delay_seconds=delay, tenant=tenant)
+        accepted = client.submit(
+            type_, payload, key=key, delay_seconds=delay, tenant=tenant, queue=queue
+        )
         document, done = accepted.document, True
         if wait:
             with waiting(terminal(stderr=True), accepted) as progress:

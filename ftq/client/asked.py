@@ -34,6 +34,7 @@ class Options(TypedDict, total=False):
         not_before: A moment, with its time zone, before which it must not run.
         tenant: On whose behalf; tenants share a queue fairly.
         correlation_id: What follows the task through every program; its own id if None.
+        queue: The name of the queue that it goes to; its handler's if None.
     """
 
     key: str | None
@@ -41,6 +42,7 @@ class Options(TypedDict, total=False):
     not_before: datetime | None
     tenant: str | None
     correlation_id: str | None
+    queue: str | None
 
 
 class NewTask:
@@ -118,6 +120,7 @@ def prepare(
         correlation_id=options.get("correlation_id") or "",
         tenant="" if tenant is None else tenant,
         not_before=_start(delay, not_before, now),
+        queue=options.get("queue") or "",
     )
     if tenant == "":
         raise InvalidField([("tenant", "must not be empty; leave it out")])
@@ -201,4 +204,6 @@ def fields(prepared: Prepared) -> dict[str, Json]:
         document["not_before"] = prepared.not_before.astimezone(UTC).isoformat()
     if asked.tenant:
         document["tenant"] = asked.tenant
+    if asked.queue:
+        document["queue"] = asked.queue
     return document

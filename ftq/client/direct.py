@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, TypeAlias, TypeVar, Unpack, overload
 
@@ -27,6 +27,7 @@ from ftq.errors import CallError, CallRefused, FtqError, KeyConflict, Submission
 from ftq.ports import Call, Port, Reply, SyncPort
 from ftq.registry import Registry
 from ftq.retry import RetryPolicy
+from ftq.settings import DEFAULT_QUEUE
 from ftq.store import Stored
 from ftq.submission import Plan, Terms, accepted_state, plan, same_task
 from ftq.task import Task
@@ -47,17 +48,21 @@ class Place:
         queue_url: FTQ_QUEUE_URL.
         sweep_grace_seconds: FTQ_SWEEP_GRACE_SECONDS.
         retention_days: FTQ_RETENTION_DAYS.
+        queues: The URLs of FTQ_QUEUES by name.
     """
 
     table: str
     queue_url: str
     sweep_grace_seconds: int = 900
     retention_days: int = 30
+    queues: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def terms(self) -> Terms:
         """What the service adds to each submission."""
-        return Terms(self.queue_url, self.sweep_grace_seconds * 1000, self.retention_days * DAY)
+        named = {DEFAULT_QUEUE: self.queue_url, **self.queues}
+        grace, retention = self.sweep_grace_seconds * 1000, self.retention_days * DAY
+        return Terms(self.queue_url, grace, retention, named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,9 @@ class Producer:
     def _planned(self, what: What, payload: object, options: Options) -> tuple[str, Plan]:
         now, fresh = self.world.now(), self.world.fresh()
         asked = prepare(what, payload, options, self.registry, now, fresh).submission
+        handler = self.registry.get(asked.type) if self.registry is not None else None
+        if handler is not None and not asked.queue:
+            asked = replace(asked, queue=handler.queue)
         return asked.key, plan(asked, self.place.terms, now)
 
     def _accept(self, entries: list[tuple[str, Plan]]) -> Moves[Results]:

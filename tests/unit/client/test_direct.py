@@ -13,6 +13,7 @@ from ftq.errors import CallRefused, PayloadTooLarge, Throttled, Unavailable
 from ftq.limits import PAYLOAD_BYTES
 from ftq.ports import Call, Port, Reply, SyncPort
 from ftq.testing import Fault, FaultySyncPort, run, script
+from ftq.wire import create
 from tests.unit.api.door import GRACE, TABLE, Door
 from tests.unit.client.bridge import Bridge
 
@@ -128,6 +129,29 @@ def test_many_are_answered_in_order_each_for_itself(bridge: Bridge) -> None:
     operations = bridge.door.port.operations
     assert operations.count("BatchExecuteStatement") == 5
     assert operations.count("SendMessageBatch") == 13
+
+
+def test_a_task_goes_to_the_queue_that_is_named_else_to_its_handlers(bridge: Bridge) -> None:
+    bulk = str(bridge.door.aws.call(create.queue("bulk"))["QueueUrl"])
+    known = Registry()
+
+    @known.handler("slow", queue="bulk")
+    def slow(n: int) -> None:
+        """A handler with a queue of its own."""
+
+    place = Place(TABLE, bridge.door.queue_url, queues={"bulk": bulk})
+    client = DirectClient(bridge.door.port, place, registry=known, world=bridge.world)
+    main = bridge.door.queue_url
+    wanted = {
+        client.submit(slow, 1).id: bulk,
+        client.submit(slow, 2, queue="default").id: main,
+        client.submit("a", 3, queue="bulk").id: bulk,
+        client.submit("a", 4).id: main,
+    }
+    records = {each: bridge.door.record(each) for each in wanted}
+    assert {each: task.queue for each, task in records.items() if task is not None} == wanted
+    with pytest.raises(InvalidField, match="must be one of: bulk, default"):
+        client.submit("a", 5, queue="other")
 
 
 class Awaited:

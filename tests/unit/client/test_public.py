@@ -97,4 +97,5 @@ def test_the_options_of_a_submission_are_pinned() -> None:
         "not_before",
         "tenant",
         "correlation_id",
+        "queue",
     ]

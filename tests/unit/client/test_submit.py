@@ -195,6 +195,14 @@ def test_delays_and_moments_reach_the_record(bridge: Bridge, door: Door) -> None
     assert task.free_at == moment
 
 
+def test_a_queue_is_named_and_the_api_says_if_it_knows_none_of_that_name(bridge: Bridge) -> None:
+    with pytest.raises(Refused) as caught:
+        bridge.client().submit("a", 1, queue="bulk")
+    assert [field for field, _ in caught.value.errors] == ["queue"]
+    [result] = bridge.client().submit_many([NewTask("a", 1, queue="bulk")])
+    assert isinstance(result, Refused)
+
+
 # --- faults -------------------------------------------------------------------------------------
 
 
