@@ -10,7 +10,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,7 @@ from typing import Final
 from api_lambda.settings import ApiSettings
 from ftq.errors import CallError, RegistryError, SettingsError
 from ftq.registry import load
-from ftq.settings import read
+from ftq.settings import DEFAULT_QUEUE, read
 from ftq_cli.api_server import STARTED
 from ftq_cli.children import Child, ChildFailedError, Program
 from ftq_cli.embedded import StandInFailedError, embedded_aws
@@ -121,9 +121,8 @@ async def local(options: Options, relay: Line, say: Line) -> AsyncIterator[Local
             environ = await _aws_environment(options, stack, say, ended.set_result)
             aws = await asyncio.to_thread(Aws, environ)
             try:
-                made = await stack.enter_async_context(
-                    resources(aws, options.names, options.temporary)
-                )
+                names = replace(options.names, more=_queues(options))
+                made = await stack.enter_async_context(resources(aws, names, options.temporary))
             except (CallError, TimeoutError) as error:
                 raise CommandError(f"{described(environ)}: {error}", Exit.UNREACHABLE) from error
             environ |= _settings(options, made)
@@ -180,6 +179,12 @@ def health_url(child: Child) -> str:
     return str(child.started.get("health_url", ""))
 
 
+def _queues(options: Options) -> tuple[str, ...]:
+    """The queues that handlers name, beside the default one."""
+    named = {handler.queue for handler in load(options.handlers)}
+    return tuple(sorted(named - {"", DEFAULT_QUEUE}))
+
+
 def _settings(options: Options, made: Resources) -> dict[str, str]:
     given = {key: options.environ[key] for key in _DEFAULTS if options.environ.get(key)}
     return {
@@ -190,6 +195,7 @@ def _settings(options: Options, made: Resources) -> dict[str, str]:
         "FTQ_DLQ_URL": made.dlq_url,
         "FTQ_TABLE": made.table,
         "FTQ_HANDLERS": options.handlers,
+        "FTQ_QUEUES": " ".join(f"{name}={url}" for name, url in made.queues.items()),
     }
 
 

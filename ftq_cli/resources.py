@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import botocore.session
@@ -23,11 +23,19 @@ READY_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What queue, dead-letter queue and table are called."""
+    """What queue, dead-letter queue and table are called.
+
+    Attributes:
+        queue: The default queue.
+        dlq: The dead-letter queue of all.
+        table: The table.
+        more: Further queues, each called as the default one and this.
+    """
 
     queue: str = "ftq"
     dlq: str = "ftq-dlq"
     table: str = "ftq"
+    more: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, prefix: str) -> Names:
@@ -37,11 +45,19 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Where they are."""
+    """Where they are.
+
+    Attributes:
+        queue_url: The default queue.
+        dlq_url: The dead-letter queue.
+        table: The table's name.
+        queues: Further queues by name.
+    """
 
     queue_url: str
     dlq_url: str
     table: str
+    queues: Mapping[str, str] = field(default_factory=dict)
 
 
 class Aws:
@@ -93,13 +109,16 @@ async def resources(aws: Port, names: Names, temporary: bool) -> AsyncIterator[R
 async def _make(aws: Port, names: Names) -> Resources:
     dlq_url = await _queue(aws, names.dlq, None)
     attributes = read_attributes(await aws.call(depth(dlq_url)))
-    queue_url = await _queue(aws, names.queue, attributes["QueueArn"])
+    arn = attributes["QueueArn"]
+    queue_url = await _queue(aws, names.queue, arn)
+    more = {name: await _queue(aws, f"{names.queue}-{name}", arn) for name in names.more}
     await _table(aws, names.table)
-    return Resources(queue_url, dlq_url, names.table)
+    return Resources(queue_url, dlq_url, names.table, more)
 
 
 async def _remove(aws: Port, names: Names) -> None:
-    for name in (names.queue, names.dlq):
+    more = (f"{names.queue}-{name}" for name in names.more)
+    for name in (names.queue, *more, names.dlq):
         with suppress(CallError):  # gone already, or out of reach
             reply = await aws.call(Call("sqs", "GetQueueUrl", {"QueueName": name}))
             await aws.call(Call("sqs", "DeleteQueue", {"QueueUrl": str(reply["QueueUrl"])}))
