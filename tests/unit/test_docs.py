@@ -31,6 +31,15 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
+def test_decisions_are_numbered_once_each_and_all_listed_in_order() -> None:
+    pages = sorted((ROOT / "docs" / "adr").glob("0*.md"))
+    titles = [page.read_text().splitlines()[0] for page in pages]
+    numbers = [title.removeprefix("# ").partition(":")[0] for title in titles]
+    assert numbers == [f"{number:04}" for number in range(1, len(pages) + 1)]
+    listed = re.findall(r"^\| \[(\d+)\]\((.+?)\)", (ROOT / "docs/adr/README.md").read_text(), re.M)
+    assert listed == [(page.name[:4], page.name) for page in pages]
+
+
 def test_the_handler_in_the_readme_registers() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     scope: dict[str, object] = {"__name__": "readme"}
