@@ -6,13 +6,28 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final, TypeAlias, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from api_lambda.http import Request
 from api_lambda.problems import NOT_JSON, TOO_LARGE, Problem, invalid
-from ftq.limits import DELAY_SECONDS, KEY_PATTERN, KIB, PAYLOAD_BYTES
+from ftq.limits import (
+    DELAY_SECONDS,
+    KEY_PATTERN,
+    KIB,
+    PAYLOAD_BYTES,
+    QUEUE_PATTERN,
+    TENANT_PATTERN,
+    TYPE_PATTERN,
+)
 from ftq.registry import Registry
 from ftq.submission import Submission
 from ftq.text import Json, NotJson, parse
@@ -43,17 +58,69 @@ def instant(value: object) -> int:
         raise ValueError("is no date and time of the calendar") from None
 
 
+Instant: TypeAlias = Annotated[
+    int, BeforeValidator(instant), WithJsonSchema({"type": "string", "format": "date-time"})
+]
+# Held by `ftq.submission`, for every way in; here they are only described.
+_Type: TypeAlias = Annotated[
+    str, WithJsonSchema({"type": "string", "pattern": f"^(?:{TYPE_PATTERN.pattern})$"})
+]
+_Tenant: TypeAlias = Annotated[
+    str,
+    Field(min_length=1),
+    WithJsonSchema({"type": "string", "pattern": f"^(?:{TENANT_PATTERN.pattern})$"}),
+]
+
+
+_Queue: TypeAlias = Annotated[
+    str,
+    Field(min_length=1, max_length=32),
+    WithJsonSchema({"type": "string", "pattern": f"^(?:{QUEUE_PATTERN.pattern})$"}),
+]
+
+
+def whole(value: object) -> object:
+    """A number without a fraction as an integer: in JSON, 5.0 is one."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# For integers of a model, which pydantic's strict mode alone would hold to Python's idea of them.
+WHOLE: Final = BeforeValidator(whole)
+
+
 class TaskFields(BaseModel):
-    """The body of POST /tasks."""
+    """One task.
 
-    model_config = ConfigDict(strict=True, extra="forbid", defer_build=True)
+    Attributes:
+        type: Which handler it is for.
+        payload: Anything JSON can carry, up to 256 KiB.
+        delay_seconds: It must not run for so long.
+        not_before: It must not run before; only one of the two may be given.
+        tenant: On whose behalf: tenants are served fairly.
+        queue: Through which of the service's queues; the default one if left out.
+    """
 
-    type: str
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        defer_build=True,
+        json_schema_extra={
+            "not": {
+                "required": ["delay_seconds", "not_before"],
+                "properties": {
+                    "delay_seconds": {"type": "number"},
+                    "not_before": {"type": "string"},
+                },
+            }
+        },
+    )
+
+    type: _Type
     payload: object
     delay_seconds: Annotated[float, Field(ge=0, le=DELAY_SECONDS)] | None = None
-    not_before: Annotated[int, BeforeValidator(instant)] | None = None
-    tenant: Annotated[str, Field(min_length=1)] | None = None
-    queue: Annotated[str, Field(min_length=1, max_length=32)] | None = None
+    not_before: Instant | None = None
+    tenant: _Tenant | None = None
+    queue: _Queue | None = None
 
 
 def read_key(request: Request, fresh: str) -> str:
@@ -92,13 +159,21 @@ def read_json(request: Request, most: int = BODY_BYTES) -> Json:
 
 
 class EntryFields(TaskFields):
-    """One task of POST /tasks/batch, which has no headers of its own."""
+    """One task of a batch.
+
+    Attributes:
+        idempotency_key: As the header Idempotency-Key, which a batch cannot have.
+    """
 
     idempotency_key: Annotated[str, Field(pattern=f"^(?:{KEY_PATTERN.pattern})$")] | None = None
 
 
 class BatchFields(BaseModel):
-    """The body of POST /tasks/batch. Each task is read by itself."""
+    """Many tasks.
+
+    Attributes:
+        tasks: Each is read by itself.
+    """
 
     model_config = ConfigDict(strict=True, extra="forbid", defer_build=True)
 

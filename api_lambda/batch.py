@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
+from typing_extensions import TypedDict
+
 from api_lambda.asked import (
     BATCH_BYTES,
     KEY,
@@ -15,14 +17,46 @@ from api_lambda.asked import (
 )
 from api_lambda.http import CORRELATION, Request, Response
 from api_lambda.params import read_query
-from api_lambda.problems import Problem, invalid
+from api_lambda.problems import Problem, ProblemDocument, invalid
 from api_lambda.service import Service
-from api_lambda.submit import Asked, accept, accepted, conflict, ready
+from api_lambda.submit import Accepted, Asked, accept, accepted, conflict, ready
 from api_lambda.traces import trace_of
 from ftq.errors import KeyConflict
 from ftq.submission import same_task
 from ftq.task import Task
 from ftq.text import Json
+
+
+class Taken(Accepted):
+    """A task of a batch that was accepted.
+
+    Attributes:
+        status: 202.
+    """
+
+    status: int
+
+
+class Refused(TypedDict):
+    """A task of a batch that was not accepted.
+
+    Attributes:
+        status: As POST /tasks would have answered it.
+        problem: Why.
+    """
+
+    status: int
+    problem: ProblemDocument
+
+
+class Results(TypedDict):
+    """What became of each task, in order.
+
+    Attributes:
+        results: One for each.
+    """
+
+    results: list[Taken | Refused]
 
 
 def submit_batch(service: Service, request: Request) -> Response:
@@ -44,7 +78,8 @@ def submit_batch(service: Service, request: Request) -> Response:
     results = [
         entry if isinstance(entry, Problem) else _answer(entry, first, answers) for entry in entries
     ]
-    return Response(200, {"results": [_result(each) for each in results]})
+    told: Results = {"results": [_result(each) for each in results]}
+    return Response(200, told)
 
 
 def _read(service: Service, request: Request, entry: Json, now: int) -> Asked | Problem:
@@ -69,7 +104,7 @@ def _answer(
     return answers[task_id]
 
 
-def _result(found: Task | Problem) -> Json:
+def _result(found: Task | Problem) -> Taken | Refused:
     if isinstance(found, Problem):
-        return {"status": found.kind.status, "problem": found.response().body}
+        return {"status": found.kind.status, "problem": found.document()}
     return {"status": 202, **accepted(found)}

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
 
-from api_lambda.asked import read_fields
+from api_lambda.asked import WHOLE, read_fields
 from api_lambda.http import Request, Response
 from api_lambda.params import read_query
 from api_lambda.problems import ALREADY_FINAL, NOT_DEAD, Problem
@@ -18,26 +19,63 @@ from api_lambda.tasks import no_task
 from api_lambda.traces import trace_of
 from ftq import control
 from ftq.control import CancelAnswer, Operator, RedriveAnswer
+from ftq.lifecycle import State
 from ftq.limits import ID_PATTERN
 from ftq.steps import walk
 from ftq.wire.statements import Statements
 
 _NAME: Final = "api"
+# More than any task has claims, and few enough digits for any reader of numbers.
+CLAIMS: Final = 10**9
 
 
 class NoFields(BaseModel):
-    """The body of POST /tasks/{id}/cancel: none, or an empty object."""
+    """Nothing: the body may be left out."""
 
     model_config = ConfigDict(strict=True, extra="forbid", defer_build=True)
 
 
 class RedriveFields(BaseModel):
-    """The body of POST /tasks/{id}/redrive, which may be left out."""
+    """Which life is meant; the body may be left out.
+
+    Attributes:
+        claim_no: The death that is meant: a request that names it can be repeated without a
+            second life.
+    """
 
     model_config = ConfigDict(strict=True, extra="forbid", defer_build=True)
 
-    claim_no: Annotated[int, Field(ge=1)] | None = None
-    """The death that is meant: a request that names it can be repeated without a second life."""
+    claim_no: Annotated[int, Field(ge=1, le=CLAIMS), WHOLE] | None = None
+
+
+class Cancelled(TypedDict):
+    """What became of the wish to cancel a task.
+
+    Attributes:
+        id: The task.
+        state: Its state now: cancelled, or running until its holder's next beat.
+        cancel_requested: Whether its holder still has to learn of it.
+    """
+
+    id: str
+    state: State
+    cancel_requested: bool
+
+
+class Redriven(TypedDict):
+    """A task that has one more life.
+
+    Attributes:
+        matched: 1.
+        redriven: 1.
+        id: The task.
+        state: Its state now.
+    """
+
+    matched: int
+    redriven: int
+    id: str
+    state: State
 
 
 def operator(service: Service, request: Request) -> Operator:
@@ -60,11 +98,14 @@ def cancel(service: Service, request: Request) -> Response:
     if found is None:
         raise no_task()
     if found.answer is CancelAnswer.OVER:
-        state = str(found.task.state)
+        state = found.task.state
         raise Problem(ALREADY_FINAL, f"It is {state}.", members={"state": state})
-    asked = found.answer is CancelAnswer.ASKED
-    state = str(found.task.state)
-    return Response(202, {"id": found.task.id, "state": state, "cancel_requested": asked})
+    told: Cancelled = {
+        "id": found.task.id,
+        "state": found.task.state,
+        "cancel_requested": found.answer is CancelAnswer.ASKED,
+    }
+    return Response(202, told)
 
 
 def redrive(service: Service, request: Request) -> Response:
@@ -75,11 +116,12 @@ def redrive(service: Service, request: Request) -> Response:
     found = walk(service.port, control.redrive(to, _id(request), asked.claim_no, who))
     if found is None:
         raise no_task()
-    state, claim_no = str(found.task.state), found.task.claim_no
+    state, claim_no = found.task.state, found.task.claim_no
     if found.answer is not RedriveAnswer.REDRIVEN:
         detail = f"It is {state}, at claim {claim_no}."
         raise Problem(NOT_DEAD, detail, members={"state": state, "claim_no": claim_no})
-    return Response(202, {"matched": 1, "redriven": 1, "id": found.task.id, "state": state})
+    told: Redriven = {"matched": 1, "redriven": 1, "id": found.task.id, "state": state}
+    return Response(202, told)
 
 
 def _id(request: Request) -> str:

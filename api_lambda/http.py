@@ -8,14 +8,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final, TypedDict
+from typing import Annotated, Final, TypeAlias, TypedDict
 from urllib.parse import parse_qsl, quote
 
-from ftq.text import Json
+from pydantic import WithJsonSchema
 
 CORRELATION: Final = "x-correlation-id"
 # The longest name of a caller that is kept in a task's history.
 CALLER_CHARS: Final = 120
+
+Moment: TypeAlias = Annotated[str, WithJsonSchema({"type": "string", "format": "date-time"})]
+"""A moment as answers say it: ISO 8601, in UTC with milliseconds."""
 
 # A JSON API that nobody may frame, sniff, cache or run.
 SECURITY: Final[Mapping[str, str]] = {
@@ -87,7 +90,7 @@ class Response:
     """
 
     status: int
-    body: Json = None
+    body: Mapping[str, object] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     media_type: str = "application/json"
 
@@ -150,10 +153,11 @@ def moment(milliseconds: int) -> str | None:
         return None
     seconds, rest = divmod(milliseconds, 1000)
     try:
-        at = datetime.fromtimestamp(seconds, UTC)
+        at = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000, tzinfo=None)
     except (ValueError, OverflowError, OSError):
         return None
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+    # Not strftime: its year has fewer than four digits before the year 1000.
+    return f"{at.isoformat(timespec='milliseconds')}Z"
 
 
 def _mapping(value: object) -> Mapping[str, object]:

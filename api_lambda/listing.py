@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
+from typing_extensions import TypedDict
+
 from api_lambda.http import Request, Response
 from api_lambda.params import read_choice, read_number, read_query, shown
 from api_lambda.problems import invalid
 from api_lambda.records import read_records, read_rows
 from api_lambda.service import Service
-from api_lambda.tasks import summary
+from api_lambda.tasks import Summary, summary
 from ftq.cursor import read_cursor, write_cursor
 from ftq.lifecycle import FINAL, State
 from ftq.limits import ID_PATTERN, SHARDS, TENANT_PATTERN, TYPE_PATTERN
@@ -38,6 +40,18 @@ CHUNK: Final = 25
 MARGIN_SECONDS: Final = 4.0
 # One state of each group of shards.
 _GROUPS: Final = (State.QUEUED, State.DEAD, State.SUCCEEDED)
+
+
+class Listed(TypedDict):
+    """A page of tasks, newest first.
+
+    Attributes:
+        tasks: The tasks.
+        cursor: Where the next page begins; null at the end.
+    """
+
+    tasks: list[Summary]
+    cursor: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +104,11 @@ def list_tasks(service: Service, request: Request) -> Response:
     limit = read_number(params, "limit", DEFAULT, 1, MOST)
     place = _place(filters, params)
     tasks, last = _page(service, filters, limit, place)
-    return Response(
-        200,
-        {
-            "tasks": [summary(task) for task in tasks],
-            "cursor": write_cursor(filters.scope, [last.at, last.id]) if last else None,
-        },
-    )
+    told: Listed = {
+        "tasks": [summary(task) for task in tasks],
+        "cursor": write_cursor(filters.scope, [last.at, last.id]) if last else None,
+    }
+    return Response(200, told)
 
 
 def _filters(params: Mapping[str, str]) -> Filters:

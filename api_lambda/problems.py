@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from typing_extensions import TypedDict
+
 from api_lambda.http import Response
-from ftq.text import Json
+from ftq.lifecycle import State
 
 # Problems with more fields than this say so for the first ones only.
 ERRORS: Final = 50
@@ -32,6 +34,57 @@ class Kind:
     status: int
     slug: str
     title: str
+
+    @property
+    def type(self) -> str:
+        """What its documents say in ``type``."""
+        return f"urn:ftq:problem:{self.slug}"
+
+
+class Fault(TypedDict):
+    """What is wrong with one field.
+
+    Attributes:
+        field: Its dotted path, the name of a header or parameter, or '' for the whole body.
+        message: What is wrong with it.
+    """
+
+    field: str
+    message: str
+
+
+class Members(TypedDict, total=False):
+    """What some kinds of problem say besides.
+
+    Attributes:
+        id: The task that is meant.
+        state: The state in which it is.
+        claim_no: Its number of claims.
+        idempotency_key: The key to repeat the request with.
+        errors: What is wrong with each field.
+    """
+
+    id: str
+    state: State
+    claim_no: int
+    idempotency_key: str
+    errors: list[Fault]
+
+
+class ProblemDocument(Members):
+    """A problem document (RFC 9457).
+
+    Attributes:
+        type: The kind of problem, for programs.
+        title: The same, for people.
+        status: The HTTP status.
+        detail: What is wrong this time.
+    """
+
+    type: str
+    title: str
+    status: int
+    detail: str
 
 
 NOT_JSON: Final = Kind(400, "not-json", "The body is not acceptable JSON")
@@ -60,7 +113,7 @@ class Problem(Exception):  # RFC 9457 calls it so
         *,
         errors: Iterable[tuple[str, str]] = (),
         headers: Mapping[str, str] | None = None,
-        members: Mapping[str, Json] | None = None,
+        members: Members | None = None,
     ) -> None:
         """Keep what this occurrence says.
 
@@ -76,12 +129,16 @@ class Problem(Exception):  # RFC 9457 calls it so
         self.detail = detail
         self.errors = list(errors)
         self.headers = headers or {}
-        self.members = members or {}
+        self.members: Members = members or {}
 
     def response(self) -> Response:
+        """The response that says so."""
+        return Response(self.kind.status, self.document(), self.headers, MEDIA_TYPE)
+
+    def document(self) -> ProblemDocument:
         """The problem document."""
-        document: dict[str, Json] = {
-            "type": f"urn:ftq:problem:{self.kind.slug}",
+        document: ProblemDocument = {
+            "type": self.kind.type,
             "title": self.kind.title,
             "status": self.kind.status,
             "detail": self.detail,
@@ -92,7 +149,7 @@ class Problem(Exception):  # RFC 9457 calls it so
                 {"field": field[:FIELD_CHARS], "message": message[:MESSAGE_CHARS]}
                 for field, message in self.errors[:ERRORS]
             ]
-        return Response(self.kind.status, document, self.headers, MEDIA_TYPE)
+        return document
 
 
 def invalid(*errors: tuple[str, str]) -> Problem:

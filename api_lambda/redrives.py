@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypedDict
 
-from api_lambda.asked import instant, read_fields
+from api_lambda.asked import WHOLE, Instant, read_fields
 from api_lambda.control import operator
-from api_lambda.http import Request, Response, moment
+from api_lambda.http import Moment, Request, Response, moment
 from api_lambda.params import read_query
 from api_lambda.problems import invalid
 from api_lambda.records import read_records, read_rows
@@ -27,7 +28,6 @@ from ftq.lifecycle import State
 from ftq.limits import ID_PATTERN, SHARDS, STATEMENTS_PER_BATCH, TYPE_PATTERN
 from ftq.steps import walk
 from ftq.task import Task, bucket_in
-from ftq.text import Json
 from ftq.wire import index, table
 from ftq.wire.index import Row
 from ftq.wire.item import Item
@@ -45,17 +45,61 @@ FINGERPRINT: Final = r"^[0-9a-f]{12}$"
 
 
 class RedrivesFields(BaseModel):
-    """The body of POST /redrives, which may be left out."""
+    """Which dead tasks are meant.
+
+    Attributes:
+        type: Only tasks of this type.
+        error: Only tasks whose last error has this fingerprint.
+        limit: At most so many tasks in this request.
+        rate: At most so many tasks a second; as fast as it goes if left out.
+        dry_run: Only count what fits.
+        before: Only what had died by this moment; the moment of the request if left out.
+        cursor: Where an earlier request with the same type and error stopped.
+    """
 
     model_config = ConfigDict(strict=True, extra="forbid", defer_build=True)
 
     type: Annotated[str, Field(pattern=f"^(?:{TYPE_PATTERN.pattern})$")] | None = None
     error: Annotated[str, Field(pattern=FINGERPRINT)] | None = None
-    limit: Annotated[int, Field(ge=1, le=MOST)] = MOST
+    limit: Annotated[int, Field(ge=1, le=MOST), WHOLE] = MOST
     rate: Annotated[float, Field(ge=1, le=RATE)] | None = None
     dry_run: bool = False
-    before: Annotated[int, BeforeValidator(instant)] | None = None
+    before: Instant | None = None
     cursor: str | None = None
+
+
+class Remaining(TypedDict):
+    """The dead that were not looked at, whether they fit or not.
+
+    Attributes:
+        count: How many.
+        exact: Whether that is all of them.
+    """
+
+    count: int
+    exact: bool
+
+
+class RedrivesResult(TypedDict):
+    """What one request did.
+
+    Attributes:
+        matched: Dead tasks that fit.
+        redriven: Those that have one more life.
+        failed: Those for which the table did not answer: they may still be dead.
+        dry_run: Whether they were only counted.
+        before: Only what had died by then was meant.
+        cursor: Where the next request goes on; null when all is done.
+        remaining: What was not looked at; null if it could not be counted.
+    """
+
+    matched: int
+    redriven: int
+    failed: int
+    dry_run: bool
+    before: Moment | None
+    cursor: str | None
+    remaining: Remaining | None
 
 
 @dataclass(slots=True)
@@ -163,7 +207,7 @@ class Redrives:
             spent = self.service.monotonic() - began
             self.service.sleep(max(0.0, len(tasks) / self.asked.rate - spent))
 
-    def left(self) -> dict[str, Json] | None:
+    def left(self) -> Remaining | None:
         """The dead that were not looked at, whether they fit or not; None if nobody knows."""
         at, count, exact = self.progress, 0, True
         start = index.after(at.last) if at.last is not None else None
@@ -194,18 +238,16 @@ def redrives(service: Service, request: Request) -> Response:
             raise
         # What was done is told; the cursor leads on to the rest.
     done = progress.shard == SHARDS
-    return Response(
-        202,
-        {
-            "matched": progress.matched,
-            "redriven": progress.redriven,
-            "failed": progress.failed,
-            "dry_run": asked.dry_run,
-            "before": moment(progress.before),
-            "cursor": None if done else _cursor(scope, progress),
-            "remaining": {"count": 0, "exact": True} if done else run.left(),
-        },
-    )
+    told: RedrivesResult = {
+        "matched": progress.matched,
+        "redriven": progress.redriven,
+        "failed": progress.failed,
+        "dry_run": asked.dry_run,
+        "before": moment(progress.before),
+        "cursor": None if done else _cursor(scope, progress),
+        "remaining": {"count": 0, "exact": True} if done else run.left(),
+    }
+    return Response(202, told)
 
 
 def _cursor(scope: list[str], at: Progress) -> str:

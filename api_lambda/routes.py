@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 from urllib.parse import unquote
 
+from api_lambda.health import health
 from api_lambda.http import CORRELATION, Answer, Request, Response, answer, read_request
 from api_lambda.log import log, log_bug
 from api_lambda.problems import (
@@ -25,15 +26,8 @@ from api_lambda.submit import submit
 from api_lambda.tasks import show
 from ftq.errors import CallError
 from ftq.limits import CORRELATION_PATTERN
-from ftq.wire import table
 
 Endpoint: TypeAlias = Callable[[Service, Request], Response]
-
-
-def health(service: Service, request: Request) -> Response:
-    """Whether tasks can be accepted: whether the table answers. The queue may be down."""
-    service.port.call(table.get(service.table, "health"))
-    return Response(200, {"status": "ok"})
 
 
 # What most functions never serve is loaded by the first request that asks for it: on every cold
@@ -82,6 +76,12 @@ def _stats(service: Service, request: Request) -> Response:
     return stats(service, request)
 
 
+def _openapi(service: Service, request: Request) -> Response:
+    from api_lambda.openapi import openapi
+
+    return openapi(service, request)
+
+
 ROUTES: Final[tuple[tuple[str, str, Endpoint], ...]] = (
     ("POST", "/tasks", submit),
     ("POST", "/tasks/batch", _submit_batch),
@@ -93,6 +93,7 @@ ROUTES: Final[tuple[tuple[str, str, Endpoint], ...]] = (
     ("GET", "/dead-letters", _dead_letters),
     ("GET", "/stats", _stats),
     ("GET", "/health", health),
+    ("GET", "/openapi.json", _openapi),
 )
 
 
@@ -103,7 +104,12 @@ def _pattern(template: str) -> re.Pattern[str]:
     )
 
 
-_PATTERNS: Final = {template: _pattern(template) for _, template, _ in ROUTES}
+_ENDPOINTS: Final = {
+    template: {verb: endpoint for verb, there, endpoint in ROUTES if there == template}
+    for _, template, _ in ROUTES
+}
+# Those with a parameter; all others are found by name, and first: `batch` is no task.
+_PATTERNS: Final = {template: _pattern(template) for template in _ENDPOINTS if "{" in template}
 # The longest method that is logged as it came.
 _METHOD_CHARS: Final = 16
 
@@ -166,25 +172,34 @@ class Api:
             return template, Problem(BUG, "The request could not be served.").response()
 
 
+def _template(path: str) -> tuple[str, dict[str, str]]:
+    """The template that a path is of, and what stands for its parameters.
+
+    Raises:
+        Problem: 404.
+    """
+    if path in _ENDPOINTS and path not in _PATTERNS:
+        return path, {}
+    for template, pattern in _PATTERNS.items():
+        if found := pattern.fullmatch(path):
+            return template, {name: unquote(value) for name, value in found.groupdict().items()}
+    raise Problem(NO_ROUTE, "No route has this path.")
+
+
 def _route(request: Request) -> tuple[str, Endpoint, Request]:
     """The route's template, its function, and the request with what the path says.
 
     Raises:
         Problem: 404, or 405 with what is allowed.
     """
+    template, params = _template(request.path)
     allowed: set[str] = set()
     # HEAD is GET without the body, which `Api.handle` takes off.
     method = "GET" if request.method == "HEAD" else request.method
-    for verb, template, endpoint in ROUTES:
-        found = _PATTERNS[template].fullmatch(request.path)
-        if found is None:
-            continue
+    for verb, endpoint in _ENDPOINTS[template].items():
         if verb == method:
-            params = {name: unquote(value) for name, value in found.groupdict().items()}
             return template, endpoint, replace(request, params=params)
         allowed |= {verb, "HEAD"} if verb == "GET" else {verb}
-    if not allowed:
-        raise Problem(NO_ROUTE, "No route has this path.")
     allow = {"allow": ", ".join(sorted({*allowed, "OPTIONS"}))}
     if request.method == "OPTIONS":
         return "", lambda _service, _request: Response(204, headers=allow), request

@@ -12,24 +12,77 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from api_lambda.http import Request, Response, moment
+from typing_extensions import TypedDict
+
+from api_lambda.fleet import DaemonReport, FleetBreaker, breakers, daemon, read_reports
+from api_lambda.http import Moment, Request, Response, moment
 from api_lambda.params import read_query
 from api_lambda.records import read_rows
 from api_lambda.service import Service
 from ftq.lifecycle import State
 from ftq.limits import SHARDS
-from ftq.report import KEPT, Report, fleet
 from ftq.task import bucket_in
-from ftq.text import Json
-from ftq.wire import index, queue, reports
+from ftq.wire import index, queue
 from ftq.wire.index import Row
 from ftq.wire.table import KEYS_PER_READ, read_page
 
 # Of each shard: tasks whose state is read, and tasks that are counted beyond those.
 ROWS: Final = 60
 COUNTED: Final = 1_000
-# Reports that are shown, the newest first; BatchGetItem reads no more at once.
-DAEMONS: Final = KEYS_PER_READ
+
+
+class Depth(TypedDict):
+    """A queue in SQS's own approximate numbers.
+
+    Attributes:
+        name: The queue.
+        visible: Messages that can be received.
+        in_flight: Messages that were received and not deleted.
+        delayed: Messages that cannot be received yet.
+    """
+
+    name: str
+    visible: int
+    in_flight: int
+    delayed: int
+
+
+class StateGroup(TypedDict):
+    """A group of states.
+
+    Attributes:
+        count: How many tasks were counted.
+        exact: Whether that is all.
+    """
+
+    count: int
+    exact: bool
+
+
+class Stats(TypedDict):
+    """How everything is.
+
+    Attributes:
+        at: At this moment.
+        queues: The queues.
+        dead_letter_queue: Null if the API does not know it.
+        oldest_age_seconds: How long the longest waiting task has been due; null if none waits.
+        counts: Tasks by state.
+        exact: Whether those are all; if not, each is a lower bound.
+        groups: Tasks by open, done and dead.
+        breakers: As all live daemons see them.
+        daemons: The newest report first.
+    """
+
+    at: Moment | None
+    queues: list[Depth]
+    dead_letter_queue: Depth | None
+    oldest_age_seconds: float | None
+    counts: dict[State, int]
+    exact: bool
+    groups: dict[str, StateGroup]
+    breakers: list[FleetBreaker]
+    daemons: list[DaemonReport]
 
 
 @dataclass(slots=True)
@@ -58,24 +111,22 @@ def stats(service: Service, request: Request) -> Response:
     states[State.DEAD] = dead.count
     exact = all(each.exact for each in (opened, done, dead))
     read = len(opened.rows) + len(done.rows) == opened.count + done.count
-    said = _reports(service, now)
+    said = read_reports(service, now)
     groups = {"open": opened, "done": done, "dead": dead}
-    return Response(
-        200,
-        {
-            "at": moment(now),
-            "queues": [_depth(service, url) for url in _urls(service)],
-            "dead_letter_queue": _depth(service, service.dlq_url) if service.dlq_url else None,
-            "oldest_age_seconds": _oldest(opened.rows, now),
-            "counts": {state.value: states[state] for state in State},
-            "exact": exact and read and known,
-            "groups": {
-                name: {"count": each.count, "exact": each.exact} for name, each in groups.items()
-            },
-            "breakers": _breakers(said, now),
-            "daemons": [_daemon(report, now) for report in said],
+    told: Stats = {
+        "at": moment(now),
+        "queues": [_depth(service, url) for url in _urls(service)],
+        "dead_letter_queue": _depth(service, service.dlq_url) if service.dlq_url else None,
+        "oldest_age_seconds": _oldest(opened.rows, now),
+        "counts": {state: states[state] for state in State},
+        "exact": exact and read and known,
+        "groups": {
+            name: {"count": each.count, "exact": each.exact} for name, each in groups.items()
         },
-    )
+        "breakers": breakers(said, now),
+        "daemons": [daemon(report, now) for report in said],
+    }
+    return Response(200, told)
 
 
 def _urls(service: Service) -> list[str]:
@@ -128,7 +179,7 @@ def _oldest(rows: Iterable[Row], now: int) -> float | None:
     return (now - min(waiting)) / 1000 if waiting else None
 
 
-def _depth(service: Service, url: str) -> dict[str, Json]:
+def _depth(service: Service, url: str) -> Depth:
     found = queue.read_attributes(service.port.call(queue.depth(url)))
 
     def number(which: str) -> int:
@@ -140,53 +191,4 @@ def _depth(service: Service, url: str) -> dict[str, Json]:
         "visible": number(""),
         "in_flight": number("NotVisible"),
         "delayed": number("Delayed"),
-    }
-
-
-def _reports(service: Service, now: int) -> list[Report]:
-    """What the daemons said, the newest first."""
-    rows, _ = read_rows(service, reports.BUCKET, DAEMONS, newest_first=True, since=now - KEPT)
-    keys = [row.id for row in rows]
-    if not keys:
-        return []
-    found = reports.read_get_many(
-        service.port.call(reports.get_many(service.table, keys)), service.table
-    )
-    # Last words are for the daemons that start next.
-    found = [report for report in found if not report.stopped]
-    return sorted(found, key=lambda report: (-report.at, report.name))
-
-
-def _breakers(said: list[Report], now: int) -> list[Json]:
-    return [
-        {
-            "name": name,
-            "position": each.position.value,
-            "openings": each.openings,
-            "daemons": {position.value: count for position, count in each.daemons.items()},
-        }
-        for name, each in fleet(said, now).items()
-    ]
-
-
-def _daemon(report: Report, now: int) -> dict[str, Json]:
-    return {
-        "name": report.name,
-        "version": report.version,
-        "queue": report.queue.rpartition("/")[2],
-        "started_at": moment(report.started_at),
-        "reported_at": moment(report.at),
-        "age_seconds": report.age(now) / 1000,
-        "stale": report.stale(now),
-        "draining": report.draining,
-        "concurrency": report.concurrency,
-        "in_flight": report.in_flight,
-        "breakers": {
-            name: {
-                "position": note.position.value,
-                "openings": note.openings,
-                "until": moment(note.until),
-            }
-            for name, note in report.breakers.items()
-        },
     }

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from typing_extensions import TypedDict
+
 from api_lambda.asked import (
     TaskFields,
     check_registry,
@@ -19,7 +21,7 @@ from api_lambda.asked import (
     submission_of,
     validated,
 )
-from api_lambda.http import CORRELATION, Request, Response, moment
+from api_lambda.http import CORRELATION, Moment, Request, Response, moment
 from api_lambda.log import log
 from api_lambda.params import read_query
 from api_lambda.problems import (
@@ -34,11 +36,11 @@ from api_lambda.service import Service
 from api_lambda.traces import trace_of
 from ftq.accept import accept as accepting
 from ftq.errors import CallError, InvalidField, KeyConflict, PayloadTooLarge
+from ftq.lifecycle import State
 from ftq.steps import walk
 from ftq.store import Stored
 from ftq.submission import Plan, Submission, accepted_state, plan
 from ftq.task import Task
-from ftq.text import Json
 from ftq.wire.statements import Statements
 
 # The names under which a client knows what `ftq.submission` finds fault with.
@@ -46,6 +48,24 @@ _HEADER_NAMES: Final = {
     "idempotency_key": "Idempotency-Key",
     "correlation_id": "X-Correlation-Id",
 }
+
+
+class Accepted(TypedDict):
+    """A task that was accepted.
+
+    Attributes:
+        id: Its id.
+        type: Its type.
+        state: The state in which it was accepted: queued or scheduled.
+        created_at: When it was accepted first.
+        correlation_id: What follows it through every program.
+    """
+
+    id: str
+    type: str
+    state: State
+    created_at: Moment | None
+    correlation_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,12 +155,12 @@ def conflict(asked: Asked, error: KeyConflict) -> Problem:
     return Problem(KEY_CONFLICT, detail, members={"id": asked.planned.task.id})
 
 
-def accepted(task: Task) -> dict[str, Json]:
+def accepted(task: Task) -> Accepted:
     """What is said of a task that was accepted."""
     return {
         "id": task.id,
         "type": task.type,
-        "state": str(accepted_state(task)),
+        "state": accepted_state(task),
         "created_at": moment(task.created_at),
         "correlation_id": task.correlation_id,
     }

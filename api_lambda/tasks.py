@@ -2,15 +2,107 @@
 
 from __future__ import annotations
 
-from api_lambda.http import Request, Response, moment
+from typing_extensions import TypedDict
+
+from api_lambda.http import Moment, Request, Response, moment
 from api_lambda.params import read_query
 from api_lambda.problems import NO_TASK, Problem
 from api_lambda.service import Service
+from ftq.lifecycle import State
 from ftq.limits import ID_PATTERN
-from ftq.task import Entry, Task, payload_key
+from ftq.task import Entry, Failure, Task, payload_key
 from ftq.text import Json, NotJson, parse
 from ftq.wire import table
-from ftq.wire.item import error_json
+
+_Classed = TypedDict("_Classed", {"class": str})
+
+
+class LastError(_Classed):
+    """Why the last attempt did not succeed.
+
+    Attributes:
+        type: What sort of end it was, such as exception or timeout.
+        class: The exception's class, or ''.
+        message: Its message, cut to size.
+        fingerprint: Equal for equal causes: 12 hex digits.
+    """
+
+    type: str
+    message: str
+    fingerprint: str
+
+
+class HistoryEntry(_Classed):
+    """How one claim ended.
+
+    Attributes:
+        claim_no: The claim.
+        by: The daemon that held it, or who did it.
+        at: When it ended; for a crashed claim, the moment after which it was not heard of.
+        outcome: How it ended.
+        class: The class of the error, or ''.
+        ms: How long the handler ran; 0 when it did not or when nobody knows.
+    """
+
+    claim_no: int
+    by: str
+    at: Moment | None
+    outcome: str
+    ms: int
+
+
+class Summary(TypedDict):
+    """A task as a list shows it: without what may be large.
+
+    Attributes:
+        id: Its id.
+        type: Its type.
+        state: Where it is in its life.
+        attempts: Failed attempts that were counted so far.
+        crashes: Claims whose daemon was not heard of again.
+        releases: Claims that were given back uncounted.
+        claim_no: Claims so far.
+        cause: Why a dead task is dead.
+        last_error: Why the last attempt did not succeed.
+        created_at: When it was accepted.
+        updated_at: When it was last written.
+        finished_at: When it ended.
+        free_at: From when on it may be claimed; null if it may at once, or has ended.
+        tenant: On whose behalf.
+        correlation_id: What follows it through every program.
+    """
+
+    id: str
+    type: str
+    state: State
+    attempts: int
+    crashes: int
+    releases: int
+    claim_no: int
+    cause: str | None
+    last_error: LastError | None
+    created_at: Moment | None
+    updated_at: Moment | None
+    finished_at: Moment | None
+    free_at: Moment | None
+    tenant: str | None
+    correlation_id: str
+
+
+class View(Summary):
+    """All that is known of a task.
+
+    Attributes:
+        payload: As it was submitted; null if it was lost.
+        result: What its handler returned.
+        progress: What its handler last reported.
+        history: How each claim ended, the last ones.
+    """
+
+    payload: object
+    result: object
+    progress: object
+    history: list[HistoryEntry]
 
 
 def show(service: Service, request: Request) -> Response:
@@ -40,7 +132,7 @@ def no_task() -> Problem:
     return Problem(NO_TASK, detail)
 
 
-def view(task: Task, payload: Json) -> dict[str, Json]:
+def view(task: Task, payload: Json) -> View:
     """A task as the API shows it.
 
     Args:
@@ -56,7 +148,7 @@ def view(task: Task, payload: Json) -> dict[str, Json]:
     }
 
 
-def summary(task: Task) -> dict[str, Json]:
+def summary(task: Task) -> Summary:
     """A task as a list shows it: without what may be large.
 
     Args:
@@ -65,13 +157,13 @@ def summary(task: Task) -> dict[str, Json]:
     return {
         "id": task.id,
         "type": task.type,
-        "state": str(task.state),
+        "state": task.state,
         "attempts": task.attempts,
         "crashes": task.crashes,
         "releases": task.releases,
         "claim_no": task.claim_no,
         "cause": task.cause or None,
-        "last_error": error_json(task.last_error) if task.last_error else None,
+        "last_error": _error(task.last_error) if task.last_error else None,
         "created_at": moment(task.created_at),
         "updated_at": moment(task.updated_at),
         # The write of a final state sets `due_at` to its own moment (DESIGN §5).
@@ -82,8 +174,24 @@ def summary(task: Task) -> dict[str, Json]:
     }
 
 
-def _entry(entry: Entry) -> dict[str, Json]:
-    return {**entry.to_json(), "at": moment(entry.at)}
+def _error(error: Failure) -> LastError:
+    return {
+        "type": error.kind,
+        "class": error.class_name,
+        "message": error.message,
+        "fingerprint": error.fingerprint,
+    }
+
+
+def _entry(entry: Entry) -> HistoryEntry:
+    return {
+        "claim_no": entry.claim_no,
+        "by": entry.by,
+        "at": moment(entry.at),
+        "outcome": entry.outcome,
+        "class": entry.class_name,
+        "ms": entry.ms,
+    }
 
 
 def _payload(service: Service, task: Task) -> Json:

@@ -24,6 +24,9 @@ _ISO: Final = re.compile(
     r"(?:T(?=.)(?:([0-9]{1,9})H)?(?:([0-9]{1,9})M)?(?:([0-9]{1,9})S)?)?"
 )
 
+# What a window looks like, as an expression that JSON Schema knows too.
+PATTERN: Final = f"{_SHORT.pattern}|{_ISO.pattern}"
+
 
 def read_window(text: str) -> int | None:
     """A window's length; None if the text is none, or out of ``LIMITS``."""

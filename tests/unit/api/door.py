@@ -18,6 +18,7 @@ from ftq.text import Json
 from ftq.wire import create, queue, table
 from ftq.wire.queue import Message
 from ftq.wire.statements import Claimant, Statement, Statements
+from tests.unit.api.described import is_described
 
 TABLE = "tasks"
 GRACE = 900_000
@@ -135,7 +136,9 @@ class Door:
         base64: bool = False,
         stage: str = "$default",
     ) -> Got:
-        return read(self.api.handle(event(method, path, body, headers, base64, stage)))
+        got = read(self.api.handle(event(method, path, body, headers, base64, stage)))
+        is_described(method, path.partition("?")[0], got.status, got.headers, got.body)
+        return got
 
     def post(self, document: Json, key: str | None = None, **headers: str) -> Got:
         named = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -71,6 +71,7 @@ def test_a_path_that_is_none_of_ours_is_a_404(door: Door, path: str) -> None:
         ("HEAD", "/redrives", "OPTIONS, POST"),
         ("PUT", "/tasks", "GET, HEAD, OPTIONS, POST"),
         ("POST", "/tasks/x", "GET, HEAD, OPTIONS"),
+        ("GET", "/tasks/batch", "OPTIONS, POST"),
         ("PATCH", "/health", "GET, HEAD, OPTIONS"),
         ("", "/health", "GET, HEAD, OPTIONS"),
     ],

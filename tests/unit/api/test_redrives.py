@@ -248,6 +248,19 @@ def test_bad_fields_are_named(door: Door, fields: dict[str, Json], field: str) -
     assert (got.status, got.fields) == (422, [field])
 
 
+def test_a_moment_of_another_millennium_is_written_with_four_digits(door: Door) -> None:
+    asked = '{"before": "0089-10-06T11:49:08Z"}'
+    got = door.ask("POST", "/redrives", asked)
+    assert (got.status, got.doc["before"]) == (202, "0089-10-06T11:49:08.000Z")
+
+
+@pytest.mark.parametrize(("limit", "status"), [("5.0", 202), ("5.5", 422), ("1e300", 422)])
+def test_a_whole_number_may_be_written_with_a_fraction_of_zero(
+    door: Door, limit: str, status: int
+) -> None:
+    assert door.ask("POST", "/redrives", f'{{"limit": {limit}}}').status == status
+
+
 def test_a_cursor_is_for_its_filters_and_its_moment(door: Door) -> None:
     for n in range(3):
         dead(door, n)
