@@ -50,3 +50,14 @@ def test_the_handler_in_the_readme_registers() -> None:
     handler = registry.get("email.send")
     assert handler is not None
     assert (handler.retry.attempts, handler.timeout, handler.wants_context) == (5, 30, True)
+
+
+def test_the_handlers_in_the_reference_register() -> None:
+    page = (ROOT / "docs/reference/handlers.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    scope: dict[str, object] = {"__name__": "reference"}
+    exec(code, scope)  # noqa: S102  # the reference's own code
+    registry = scope["registry"]
+    assert isinstance(registry, Registry)
+    assert [handler.type for handler in registry] == ["email.send", "report.nightly"]
+    assert [schedule.type for schedule in registry.schedules] == ["report.nightly"]
