@@ -196,7 +196,9 @@ def test_a_probe_that_takes_long_closes_it_all_the_same() -> None:
         submitted = [await bench.submit("report", {"n": n}) for n in range(300)]
         worker = await bench.start(registry)
         await worker.tells("breaker.opened", 2)
-        dependency.up = True
+        dependency.up, dependency.asked = True, 0
+        await worker.tells("breaker.closed")
+        assert dependency.asked == 1
         tasks = await bench.ended(*(task.id for task in submitted))
         assert {task.state for task in tasks} == {State.SUCCEEDED}
         assert worker.names().count("breaker.closed") == 1
