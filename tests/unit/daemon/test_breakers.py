@@ -9,10 +9,13 @@ from typing import Literal
 import pytest
 
 from ftq import BreakerPolicy, Registry, Reject, Retry
+from ftq.breaker import Position
 from ftq.lifecycle import State
 from ftq.ports import Call
+from ftq.report import BreakerNote, Report
 from ftq.task import Task
-from ftq.wire import table
+from ftq.wire import reports, table
+from ftq.wire.statements import Statements
 from ftq_daemon import events as facts
 from tests.unit.daemon.bench import TABLE, Bench, Worker
 from tests.unit.daemon.test_daemon import Number, play
@@ -318,9 +321,10 @@ def test_what_the_policy_counts_opens_it_and_nothing_else(
         if opens:
             await worker.tells("breaker.opened")
         else:
-            tasks = await bench.ended(*(task.id for task in submitted))
-            assert {task.state for task in tasks} == {State.DEAD}
+            await asyncio.sleep(300)
             assert "breaker.opened" not in worker.names()
+            tasks = [await bench.task(task.id) for task in submitted]
+            assert {task.state for task in tasks} == {State.DEAD}
 
     play(story)
 
@@ -466,5 +470,67 @@ def test_after_a_purge_what_waited_for_a_breaker_is_sent_again() -> None:
         dependency.up = True
         tasks = await bench.ended(*(task.id for task in submitted))
         assert {task.state for task in tasks} == {State.SUCCEEDED}
+
+    play(story)
+
+
+def test_while_a_breaker_is_open_what_the_queue_lost_is_not_even_read() -> None:
+    async def story(bench: Bench) -> None:
+        dependency = Dependency()
+        dependency.up = False
+        registry = leaning(dependency, "mail")
+        registry.breaker("smtp", BreakerPolicy(in_a_row=2, tasks=1, base=3600, cap=3600))
+        await bench.submit("mail", {})
+        worker = await bench.start(registry)
+        await worker.tells("breaker.opened")
+        lost = bench.plan("mail", {"n": 1})
+        await bench.aws.call(table.put(TABLE, lost.task))
+        hurry = Statements(TABLE).hurry(lost.task, bench.now())
+        await bench.aws.call(table.execute([hurry]))
+        bench.aws.calls.clear()
+        await asyncio.sleep(1500)
+        assert bench.aws.calls["BatchGetItem"] == 0
+        dependency.up = True
+        (task,) = await bench.ended(lost.task.id)
+        assert (task.state, task.sweeps) == (State.SUCCEEDED, 1)
+
+    play(story)
+
+
+def test_after_an_outage_what_is_scheduled_runs_when_it_is_due() -> None:
+    async def story(bench: Bench) -> None:
+        dependency = Dependency()
+        dependency.up = False
+        registry = leaning(dependency, "mail")
+
+        @registry.handler("other")
+        async def other(_: Number) -> None:
+            return None
+
+        for n in range(200):
+            await bench.submit("mail", {"n": n})
+        planned = bench.plan("mail", {}, not_before=bench.now() + 1_000_000)
+        await bench.aws.call(table.put(TABLE, planned.task))
+        worker = await bench.start(registry)
+        await asyncio.sleep(950)
+        dependency.up = True
+        await worker.tells("breaker.closed")
+        closed_at = bench.now()
+        (task,) = await bench.ended(planned.task.id)
+        assert task.due_at - max(closed_at, planned.task.not_before) <= 60_000
+
+    play(story)
+
+
+def test_a_probe_that_is_under_way_elsewhere_is_not_waited_for() -> None:
+    async def story(bench: Bench) -> None:
+        soon = bench.now() + 100_000
+        notes = {"smtp": BreakerNote(Position.HALF_OPEN, 9, soon)}
+        said = Report("gone", "1", bench.url, bench.now(), 0, 1, 0, breakers=notes)
+        await bench.aws.call(reports.write(TABLE, said))
+        worker = await bench.start(leaning(Dependency(), "mail"))
+        task = await bench.submit("mail", {})
+        await worker.tells("breaker.closed")
+        assert bench.now() - task.created_at <= 10_000
 
     play(story)
