@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from api_lambda.routes import Api
 from api_lambda.service import Service
 from ftq import Registry
@@ -167,23 +169,22 @@ def test_with_an_open_breaker_its_last_word_stays_for_those_who_start_next() -> 
     run(main)
 
 
-def test_where_reports_cannot_be_read_a_daemon_starts_all_the_same() -> None:
+@pytest.mark.parametrize(
+    "fault", [Fault(error="throttled"), Fault(before=1e6)], ids=["no", "hangs"]
+)
+def test_where_reports_cannot_be_read_a_daemon_starts_all_the_same(fault: Fault) -> None:
+    def plan(call: Call) -> Fault | None:
+        return fault if call.operation == "Query" else None
+
     async def main() -> None:
         async with Bench() as bench:
-            for fault in (Fault(error="throttled"), Fault(before=1e6)):
-
-                def plan(call: Call, fault: Fault = fault) -> Fault | None:
-                    return fault if call.operation == "Query" else None
-
-                worker = await bench.start(quiet(), port=FaultyPort(bench.aws, plan))
-                await worker.tells("daemon.failed")
-                task = await bench.submit("slow")
-                await worker.tells("task.claimed")
-                assert bench.now() - task.created_at < 10_000
-                (failed,) = [each for each in worker.told if isinstance(each, facts.Failed)]
-                assert failed.what == "report"
-                assert failed.error
-                worker.kill()
+            task = await bench.submit("slow")
+            worker = await bench.start(quiet(), port=FaultyPort(bench.aws, plan))
+            await worker.tells("task.claimed")
+            assert bench.now() - task.created_at < 10_000
+            (failed,) = [each for each in worker.told if isinstance(each, facts.Failed)]
+            assert failed.what == "report"
+            assert failed.error
 
     run(main)
 
