@@ -21,9 +21,10 @@ from ftq.submission import Plan, Submission, Terms, plan
 from ftq.task import Entry
 from ftq.verdict import Complete
 from ftq.wire import table
+from ftq.wire.claimant import Claimant, claimed
 from ftq.wire.create import PROJECTED
 from ftq.wire.item import to_item
-from ftq.wire.statements import Claimant, Statement, Statements, claimed
+from ftq.wire.statements import Statement, Statements
 
 UNIT_BYTES: Final = 1024
 KEYS: Final = ("id", "bucket", "due_at")

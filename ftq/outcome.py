@@ -94,6 +94,30 @@ class Quarantined:
 
 
 @dataclass(frozen=True, slots=True)
+class Crashed:
+    """The handler ran in a process of its own, and that died under it.
+
+    Attributes:
+        failure: How it died.
+    """
+
+    word: ClassVar[str] = "crashed"
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Orphaned:
+    """Not run: claims before ours lapsed while their handler ran apart, so it is not to blame.
+
+    Attributes:
+        claims: How many.
+    """
+
+    word: ClassVar[str] = RELEASED
+    claims: int
+
+
+@dataclass(frozen=True, slots=True)
 class Lost:
     """The claim is no longer ours: whatever the handler did, we have no say in it."""
 
@@ -110,5 +134,7 @@ Outcome: TypeAlias = (
     | Interrupted
     | CancelAsked
     | Quarantined
+    | Crashed
+    | Orphaned
     | Lost
 )

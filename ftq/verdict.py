@@ -1,9 +1,10 @@
 """What is done about what happened. The rules of routing are here, and only here.
 
-Two questions, each a pure function; the third, why a claim was refused, is `ftq.refusal`'s:
+Three questions, each a pure function; the fourth, why a claim was refused, is `ftq.refusal`'s:
 
 * `judge`: a claim of ours ended with this outcome: what do we write, where does the message go?
-* `admit`: we just got a claim: does it run?
+* `lapsed`: we just got a claim: how did the one before it end, if nobody wrote that down?
+* `admit`: does it run, and where?
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from ftq.lifecycle import Move, State
 from ftq.outcome import (
     AskedRetry,
     CancelAsked,
+    Crashed,
     Interrupted,
     Invalid,
     Lost,
+    Orphaned,
     Outcome,
     Quarantined,
     Raised,
@@ -84,9 +87,14 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Write queued, show the message at once."""
+    """Write queued, show the message at once.
+
+    Attributes:
+        claims: How many claims that gives back: ours, and those before it that were orphaned.
+    """
 
     counter: Counter = Counter.RELEASES
+    claims: int = 1
     move: Move = Move.RELEASE
 
 
@@ -99,12 +107,19 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Lapse:
+    """End the lease and count nothing: the next claim finds one more crash. Show the message."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
 class Abandon:
     """The claim is not ours any more: write nothing, delete nothing."""
 
 
 Settlement: TypeAlias = Complete | RetryAt | DeadLetter | Release | Cancel
-Verdict: TypeAlias = Settlement | Abandon
+Verdict: TypeAlias = Settlement | Lapse | Abandon
 
 
 def judge(
@@ -146,6 +161,10 @@ def _judge(
             return _given_up(outcome)
         case Interrupted():
             return Release()
+        case Orphaned(claims):
+            return Release(claims=claims + 1)
+        case Crashed(failed):
+            return Lapse(failed)
         case CancelAsked():
             return Cancel()
         case Lost():
@@ -188,10 +207,11 @@ def _again(
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Run the handler; a suspect (PROTOCOL R4) runs alone.
+    """Run the handler; a suspect (PROTOCOL R4) in a process of its own.
 
     Attributes:
-        suspect: One more crash quarantines the task, so it must not take others along.
+        suspect: One more crash quarantines the task, so it must not take others along, nor be
+            blamed for a neighbour.
     """
 
     suspect: bool = False
@@ -201,7 +221,7 @@ class Run:
 class Settle:
     """Do not run the handler: settle the claim with this outcome."""
 
-    outcome: CancelAsked | Quarantined
+    outcome: CancelAsked | Quarantined | Orphaned
 
 
 Admission: TypeAlias = Run | Settle
@@ -211,33 +231,54 @@ def admit(task: Task, crash_limit: int) -> Admission:
     """Whether a claim that was just granted runs.
 
     Args:
-        task: The record with our claim in it.
+        task: The record with our claim in it, and with how the one before it `lapsed`.
         crash_limit: Lapsed claims at which a task is quarantined; at least 2.
     """
     if task.cancel_requested:
         return Settle(CancelAsked())
-    if task.crashes >= crash_limit:
-        text = f"{task.crashes} claims of this task lapsed without a word from their daemons"
-        return Settle(Quarantined(failure(Cause.CRASH_LOOP, "CrashLoop", text)))
-    return Run(suspect=task.crashes >= crash_limit - 1)
+    if task.crashes < crash_limit:
+        return Run(suspect=task.crashes >= crash_limit - 1)
+    if task.history and task.history[-1].outcome == ORPHANED:
+        return Settle(Orphaned(task.crashes - (crash_limit - 1)))
+    text = f"{task.crashes} claims of this task lapsed without a word from their daemons"
+    return Settle(Quarantined(failure(Cause.CRASH_LOOP, "CrashLoop", text)))
 
 
-def lapsed(task: Task, before: Task | None) -> Entry | None:
-    """How the claim before ours ended, if nobody wrote it down: it crashed (R17).
+def lapsed(task: Task, before: Task | None, crash_limit: int) -> Entry | None:
+    """How the claim before ours ended, if nobody wrote it down (R17).
+
+    In silence: it crashed, and its task may be why. But a suspect runs in a process of its own, of
+    whose death its daemon tells. If the daemon itself died, that was somebody else's doing, and the
+    claim is orphaned; a task that kills more than its process is found out when that has
+    happened ``ORPHANS`` times.
 
     Args:
         task: The record with our claim in it.
         before: The record before our claim; None if the reply that had it was lost.
+        crash_limit: Lapsed claims at which a task is quarantined; at least 2.
     """
-    if before is not None:
-        crashed = before.state is State.RUNNING
-        return (
-            Entry(before.claim_no, before.claimed_by, before.free_at, CRASHED) if crashed else None
-        )
-    written = {entry.claim_no for entry in task.history}
-    if task.crashes and task.claim_no - 1 not in written:
-        return Entry(task.claim_no - 1, "", task.updated_at, CRASHED)
-    return None
+    claim_no = task.claim_no - 1
+    ended = before is not None and before.state is not State.RUNNING
+    if ended or not task.crashes or any(entry.claim_no == claim_no for entry in task.history):
+        return None
+    by, at = (before.claimed_by, before.free_at) if before else ("", task.updated_at)
+    life = [entry for entry in task.history if entry.claim_no > task.past]
+    # Only the daemon that outlived a suspect's process names the class of its end.
+    guilty = any(entry.outcome == CRASHED and entry.class_name for entry in life)
+    spared = sum(entry.outcome == ORPHANED for entry in life) < ORPHANS
+    orphaned = task.crashes >= crash_limit and spared and not guilty
+    return Entry(claim_no, by, at, ORPHANED if orphaned else CRASHED)
 
 
-CRASHED: Final = "crashed"
+CRASHED: Final = Crashed.word
+ORPHANED: Final = "orphaned"
+ORPHANS: Final = 8
+# Whoever killed the daemon comes back when its message does: keep out of each other's way.
+_LONGEST_APART: Final = 900_000
+
+
+def stay_apart(task: Task, visibility: int, dice: float) -> int:
+    """Milliseconds for which an orphaned task waits: longer each time, and jittered."""
+    life = (entry for entry in task.history if entry.claim_no > task.past)
+    times = sum(entry.outcome == ORPHANED for entry in life)
+    return min(_LONGEST_APART, round((visibility << max(0, times - 1)) * (0.5 + dice)))

@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib.metadata import version
 
 import aiohttp
@@ -27,7 +27,9 @@ from ftq_daemon.aws.ecs import EcsAgent
 from ftq_daemon.beat import Beat
 from ftq_daemon.breakers import Breakers
 from ftq_daemon.checks import check_children, check_queues
+from ftq_daemon.children.child import Start
 from ftq_daemon.children.pool import Children
+from ftq_daemon.children.process import ChildProcess
 from ftq_daemon.claims import Claims
 from ftq_daemon.clock import World
 from ftq_daemon.daemon import Daemon
@@ -77,8 +79,9 @@ def build(
     events: Events,
     name: str,
     max_receives: Mapping[str, int],
+    start_child: Start | None = None,
 ) -> Daemon:
-    """Wire a daemon over the given ports."""
+    """Wire a daemon over the given ports; its children are processes unless it is told others."""
     visibility = settings.visibility_seconds * 1000
     grace = settings.sweep_grace_seconds * 1000
     retention = settings.retention_days * 24 * 3600 * 1000
@@ -98,8 +101,10 @@ def build(
         for each in named
     }
     beat = Beat(store, visibility, world, events)
-    children = Children(settings.handlers, settings.log_level, settings.pool_processes)
-    runner = Runner(GRACE_SECONDS, children)
+    start = start_child or partial(ChildProcess.start, settings.handlers, settings.log_level)
+    children = Children(start, settings.pool_processes, keep=True)
+    suspects = Children(start, settings.suspect_processes, keep=False)
+    runner = Runner(GRACE_SECONDS, children, suspects)
     work = Work(
         registry,
         store,
@@ -111,7 +116,7 @@ def build(
         retention=retention,
         crash_limit=settings.crash_limit,
     )
-    claims = Claims(store, world, name, visibility, grace, retention)
+    claims = Claims(store, world, name, visibility, grace, retention, settings.crash_limit)
     settler = Settler(store, world, events, name, grace, retention)
     breakers = Breakers(registry, world, events)
     attempts = Attempts(registry, breakers, claims, work, settler, world, events)

@@ -9,18 +9,21 @@ from typing import Final, TypeAlias
 
 from ftq import lease
 from ftq.codec import Envelope, fingerprint
+from ftq.errors import Unavailable
 from ftq.lifecycle import State
 from ftq.limits import INLINE_PAYLOAD_BYTES
 from ftq.refusal import Insert, Ours, Refusal, Revive, Yield, refuse
 from ftq.task import Entry, Task, payload_key
 from ftq.text import size
 from ftq.verdict import lapsed
+from ftq.wire.claimant import Claimant, claimed, revived
 from ftq.wire.queue import Message
-from ftq.wire.statements import Claimant, Statement, claimed, revived
+from ftq.wire.statements import Statement
 from ftq.wire.table import Duplicate, Refused, Written
 from ftq_daemon.clock import World
+from ftq_daemon.insist import insist
 from ftq_daemon.queue import Received
-from ftq_daemon.store import Store
+from ftq_daemon.store import Store, in_seconds
 
 # Claim, insert, claim again, revive: no honest sequence of refusals is longer.
 TURNS: Final = 5
@@ -65,6 +68,7 @@ class Claims:
         visibility: The visibility timeout in milliseconds.
         grace: Milliseconds that an open task may be overdue.
         retention: Milliseconds that a final record is kept.
+        crash_limit: Lapsed claims at which a task is quarantined.
     """
 
     store: Store
@@ -73,15 +77,25 @@ class Claims:
     visibility: int
     grace: int
     retention: int
+    crash_limit: int
 
     async def take(self, received: Received, envelope: Envelope) -> Taken:
         """Claim the task of a message, or learn why not.
 
         Raises:
-            CallError: The table did not answer while the message was ours.
+            CallError: The table did not answer.
         """
         who = self._claimant(received)
-        until = received.seen + self.visibility / 1000
+        try:
+            return await self._take(received, envelope, who)
+        except Unavailable:
+            return await self._disown(received, envelope, who)
+
+    async def _take(self, received: Received, envelope: Envelope, who: Claimant) -> Taken:
+        # Not to the end of the visibility: what was granted unknown to us must be given back
+        # before it lapses.
+        seconds = self.visibility / 1000
+        until = max(received.seen + seconds / 2, in_seconds(seconds / 4))
         claim: Step = (
             self.store.statements.claim(envelope.id, who),
             lambda old: old and claimed(old, who),
@@ -110,6 +124,16 @@ class Claims:
                 case _:
                     return why
         return Yield(who.now + self.visibility)
+
+    async def _disown(self, received: Received, envelope: Envelope, who: Claimant) -> Taken:
+        """Give a claim back that we may have without knowing it: our silence is no crash."""
+        statement = self.store.statements.disown(envelope.id, who.token, self.world.now())
+        result = await insist(self.store, received, statement)
+        if isinstance(result, Refused):
+            why = self._why(result, received.message, who)
+            if not isinstance(why, Ours | Insert | Revive):
+                return why
+        return Yield(self.world.now())
 
     def _claimant(self, received: Received) -> Claimant:
         now = self.world.now()
@@ -142,12 +166,12 @@ class Claims:
         task = after(old)
         if task is None:
             return NotATask("the item of this id in the table cannot be read")
-        return Claim(task, received.seen, lapsed(task, old) if old else None)
+        return Claim(task, received.seen, lapsed(task, old, self.crash_limit) if old else None)
 
     def _ours(self, received: Received, current: Task | None) -> Claim | NotATask:
         if current is None:
             return NotATask("the item of this id in the table cannot be read")
-        return Claim(current, received.seen, lapsed(current, None))
+        return Claim(current, received.seen, lapsed(current, None, self.crash_limit))
 
     def _direct(self, received: Received, envelope: Envelope) -> Task | NotATask:
         """The record of a message that was sent straight to the queue."""

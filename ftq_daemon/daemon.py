@@ -81,7 +81,7 @@ class Daemon:
             for task in (stopped, *services):
                 task.cancel()
             await asyncio.gather(stopped, *services, return_exceptions=True)
-            await self.work.runner.children.close()
+            await self.work.runner.close()
 
     async def _drain(self, polls: asyncio.Task[None]) -> int:
         self.draining = True

@@ -23,11 +23,15 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Crashed:
-    """The claim before ours lapsed without a word; `by` held it."""
+    """The claim before ours lapsed without a word; `by` held it.
+
+    Or, with how it died, a suspect's own process ended under our claim.
+    """
 
     name: ClassVar[str] = "task.crashed"
     task: Task
     by: str
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Runs a handler and turns every way it can end into an Outcome.
 
 Async handlers run as a task of their own on the loop, sync ones in a daemon thread or a child
-process. A handler that does not end when it is told to is killed with its process, or left
-behind in its thread or task: its claim is settled without it.
+process, and those of suspects in a child of their own, of whatever kind they are. A handler that
+does not end when it is told to is killed with its process, or left behind in its thread or task:
+its claim is settled without it.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 from ftq.context import Context, Signals
 from ftq.handler import Handler
 from ftq.outcome import (
     CancelAsked,
+    Crashed,
     Interrupted,
     Lost,
     Outcome,
@@ -26,9 +29,13 @@ from ftq.outcome import (
     Returned,
 )
 from ftq.task import failure
-from ftq_daemon.children.pool import Children
-from ftq_daemon.children.process import KILL_SECONDS
+from ftq_daemon.children.child import NoChild
+from ftq_daemon.children.pool import KILL_SECONDS, Children
 from ftq_daemon.endings import arguments, raised, returned, timed_out
+
+# A suspect's process is not blamed if its daemon dies as well: whoever kills a whole container
+# need not do it in one stroke.
+ALIBI_SECONDS: Final = 1.0
 
 
 @dataclass(slots=True, eq=False)
@@ -63,15 +70,23 @@ class Runner:
     Attributes:
         grace: Seconds that a handler has to end after it was told to.
         children: The processes for handlers with ``run_in="process"``.
+        suspects: The processes for suspects, each for one of them.
         left_behind: Handlers that did not, and may be running still.
     """
 
     grace: float
     children: Children
+    suspects: Children
     left_behind: set[asyncio.Future[object]] = field(default_factory=set)
 
     async def run(
-        self, handler: Handler, payload: str, context: Context, attempt: Attempt
+        self,
+        handler: Handler,
+        payload: str,
+        context: Context,
+        attempt: Attempt,
+        *,
+        suspect: bool = False,
     ) -> tuple[Outcome, bool]:
         """Run one attempt to its end.
 
@@ -80,12 +95,20 @@ class Runner:
             payload: The payload as JSON text.
             context: What the handler is told.
             attempt: How it is told to end early.
+            suspect: Whether it must have a process of its own.
 
         Returns:
             How it ended, and whether the handler was left behind running.
+
+        Raises:
+            NoChild: No process could be had for it.
         """
+        if suspect:
+            run = await self._run_in_child(self.suspects, handler, payload, context, attempt)
+            return await _blamed(run, handler, attempt)
         if handler.run_in == "process":
-            return await self._run_in_child(handler, payload, context, attempt)
+            run = await self._run_in_child(self.children, handler, payload, context, attempt)
+            return await _blamed(run, handler, attempt)
         given = arguments(handler, payload, context)
         if not isinstance(given, tuple):
             return given, False
@@ -135,11 +158,14 @@ class Runner:
         return _told(why, _ended(call, handler)), False
 
     async def _run_in_child(
-        self, handler: Handler, payload: str, context: Context, attempt: Attempt
+        self, pool: Children, handler: Handler, payload: str, context: Context, attempt: Attempt
     ) -> tuple[Outcome, bool]:
-        child = await self.children.take(attempt.ended)
+        child = await pool.take(attempt.ended)
         if child is None:
             return attempt.why or Interrupted(), False
+        if context.type not in child.types:
+            pool.give(child)
+            raise NoChild(f"a process that loaded the handlers has none for {context.type!r}")
         signals, told = attempt.signals, True
         signals.listener = partial(child.tell, signals)
         call = asyncio.get_running_loop().create_task(
@@ -162,7 +188,12 @@ class Runner:
             if told:
                 child.kill()
                 call.cancel()
-            self.children.give(child)
+            pool.give(child)
+
+    async def close(self) -> None:
+        """Kill all processes."""
+        await self.children.close()
+        await self.suspects.close()
 
     def _forget(self, call: asyncio.Future[object]) -> None:
         self.left_behind.discard(call)
@@ -218,6 +249,21 @@ def in_thread(work: Callable[[], object], name: str) -> asyncio.Future[object]:
 
     threading.Thread(target=body, name=f"ftq {name}", daemon=True).start()
     return future
+
+
+async def _blamed(
+    run: tuple[Outcome, bool], handler: Handler, attempt: Attempt
+) -> tuple[Outcome, bool]:
+    """What the death of a handler's process makes of the attempt."""
+    outcome, left = run
+    if not isinstance(outcome, Crashed):
+        return run
+    if handler.run_in == "process":
+        # It chose to run where it can die alone: this is one of the ways to fail. It says nothing
+        # of what the handler leans on, no more than the death of a daemon does.
+        return Raised(outcome.failure, trips=False), left
+    await asyncio.wait({attempt.ended}, timeout=ALIBI_SECONDS)
+    return attempt.why or outcome, left
 
 
 def _told(why: Outcome, ended: Outcome | None) -> Outcome:

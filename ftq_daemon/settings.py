@@ -52,6 +52,9 @@ class DaemonSettings(Settings):
     processes: Annotated[int, Field(ge=1, le=64)] = 1
     # Processes for handlers with run_in="process".
     pool_processes: Annotated[int, Field(ge=1, le=256)] = Field(default_factory=_cores)
+    # Processes for suspects, at once: each needs its memory, so they are few; each waits mostly for
+    # others, so they are more than the cores.
+    suspect_processes: Annotated[int, Field(ge=1, le=256)] = 8
     # Who makes the few calls of each task: the hot lane, or aiobotocore, which makes all others.
     aws_client: Literal["hot", "aiobotocore"] = "hot"
     # Known to the contract, not to this version: refused rather than ignored.

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
-from typing import Final, assert_never
+from typing import assert_never
 
-from ftq.errors import Throttled, Unavailable
 from ftq.lifecycle import State, follow
 from ftq.task import Entry
-from ftq.verdict import Abandon, Cancel, Complete, DeadLetter, Release, RetryAt, Settlement, Verdict
+from ftq.verdict import (
+    CRASHED,
+    Abandon,
+    Cancel,
+    Complete,
+    DeadLetter,
+    Lapse,
+    Release,
+    RetryAt,
+    Settlement,
+    Verdict,
+)
 from ftq.wire.queue import cause_line
-from ftq.wire.statements import Statement
-from ftq.wire.table import Duplicate, Refused, Written
+from ftq.wire.table import Refused, Written
 from ftq_daemon import events as facts
 from ftq_daemon.clock import World
 from ftq_daemon.events import Event, Events
+from ftq_daemon.insist import insist
 from ftq_daemon.queue import Received
-from ftq_daemon.store import Store, in_seconds
+from ftq_daemon.store import Store
 from ftq_daemon.work import Ran
-
-# Visibility timeouts for which a settle is tried, and for which its message is kept hidden.
-PATIENCE: Final = 10
-KEPT: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,9 @@ class Settler:
         if isinstance(verdict, Abandon):
             self.events.emit(facts.ClaimLost(ran.task, "the lease ended or was taken over"))
             return
+        if isinstance(verdict, Lapse):
+            await self._lapse(received, ran, verdict)
+            return
         if await self._written(received, ran, verdict):
             self.events.emit(_event(ran, verdict, self.world.now()))
             await self._retire(received, ran, verdict)
@@ -72,7 +80,7 @@ class Settler:
         statement = self.store.statements.settle(
             task, verdict, entry, grace=self.grace, retention=self.retention
         )
-        result = await self._insist(received, statement)
+        result = await insist(self.store, received, statement)
         if isinstance(result, Written):
             return True
         current = result.current if isinstance(result, Refused) else None
@@ -85,27 +93,19 @@ class Settler:
         self.events.emit(facts.ClaimLost(task, f"refused: the table has {holder}"))
         return False
 
-    async def _insist(
-        self, received: Received, statement: Statement
-    ) -> Written | Refused | Duplicate:
-        """Write it however long the table takes, and meanwhile keep the message to ourselves.
-
-        If it came back before the table answers, whoever claimed it would take our silence for
-        a crash. Bounded, for it may be only us who cannot reach the table.
-        """
-        loop, visibility = asyncio.get_running_loop(), received.queue.visibility
-        patience = in_seconds(PATIENCE * visibility)
-        kept_until = in_seconds(KEPT * visibility)
-        while True:
-            try:
-                return await self.store.write(statement, in_seconds(visibility / 4))
-            except (Throttled, Unavailable):
-                if loop.time() > patience:
-                    raise
-            # Between two tries, never beside one: an extension that came after the settle would
-            # undo the hide that follows it.
-            if loop.time() < kept_until and loop.time() - received.seen > visibility / 3:
-                await received.queue.extend(received)
+    async def _lapse(self, received: Received, ran: Ran, verdict: Lapse) -> None:
+        """Say how a suspect's process died, and let go of it: whoever claims it next judges."""
+        task, failed = ran.task, verdict.failure
+        ms = round(ran.seconds * 1000)
+        entry = Entry(task.claim_no, self.daemon, self.world.now(), CRASHED, failed.class_name, ms)
+        statement = self.store.statements.lapse(task, entry)
+        result = await insist(self.store, received, statement)
+        current = result.current if isinstance(result, Refused) else None
+        if isinstance(result, Written) or (current is not None and entry in current.history):
+            self.events.emit(facts.Crashed(task, self.daemon, failed))
+            await received.queue.hide(received, 0)
+        else:
+            self.events.emit(facts.ClaimLost(task, "refused: somebody else has it"))
 
     async def _retire(self, received: Received, ran: Ran, verdict: Settlement) -> None:
         match verdict:

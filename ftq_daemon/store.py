@@ -50,22 +50,26 @@ class Store:
             until: Loop time after which it is not tried again.
 
         Raises:
-            CallError: It could not be written, or nobody knows.
+            Unavailable: Nobody knows whether it was written.
+            CallError: It was not.
         """
         backoff = Backoff(self._world, until)
+        unknown: Unavailable | None = None
         while True:
             try:
                 result = await self._batcher.submit(statement)
-            except (Throttled, Unavailable):
+            except (Throttled, Unavailable) as error:
+                # Once a try went unanswered, no later refusal to try tells what became of it.
+                unknown = error if isinstance(error, Unavailable) else unknown
                 if await backoff.pause():
                     continue
-                raise
+                raise unknown or error from None
             if not isinstance(result, Failed):
                 return result
             if not result.transient:
                 raise CallRefused("BatchExecuteStatement", result.code, result.message)
             if not await backoff.pause():
-                raise Throttled("BatchExecuteStatement", result.code, result.message)
+                raise unknown or Throttled("BatchExecuteStatement", result.code, result.message)
 
     async def put_beside(self, key: str, payload: str, expires_at: int) -> None:
         """Store a large payload beside its record (PROTOCOL R11); there already is as good.

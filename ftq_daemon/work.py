@@ -12,17 +12,16 @@ from ftq.codec import Envelope, fingerprint
 from ftq.context import Context, OnItsWay, Signals
 from ftq.errors import CallError
 from ftq.handler import Handler
-from ftq.outcome import Interrupted, Lost, Outcome, Quarantined
+from ftq.outcome import Interrupted, Lost, Orphaned, Outcome, Quarantined
 from ftq.registry import Registry
 from ftq.retry import RetryPolicy
 from ftq.task import Entry, Task, failure, payload_key, remember
-from ftq.verdict import Cause, Settle, admit
+from ftq.verdict import Cause, Settle, admit, stay_apart
 from ftq_daemon.beat import Beat, Holding
-from ftq_daemon.children.process import NoChild
+from ftq_daemon.children.child import NoChild
 from ftq_daemon.claims import Claim
 from ftq_daemon.clock import World
 from ftq_daemon.events import Abandoned, Crashed, Events, Failed
-from ftq_daemon.probation import Probation
 from ftq_daemon.queue import Received
 from ftq_daemon.runner import Attempt, Runner
 from ftq_daemon.sinks.log import bind
@@ -71,6 +70,7 @@ class Work:
         crash_limit: Lapsed claims at which a task is quarantined.
         running: The runs under way, in the order in which they began: whoever stops the daemon
             tells them.
+        suspects: How many of them are suspects.
     """
 
     registry: Registry
@@ -83,7 +83,7 @@ class Work:
     retention: int
     crash_limit: int
     running: dict[Attempt, None] = field(default_factory=dict)
-    probation: Probation = field(default_factory=Probation)
+    suspects: int = 0
     _stopping: bool = False
     _interrupted: bool = False
 
@@ -102,26 +102,28 @@ class Work:
     async def run(self, received: Received, envelope: Envelope, claim: Claim) -> Ran:
         """Run a claimed task, unless the rules say otherwise."""
         if claim.lapsed is not None:
-            claim = self._with_crash(claim, claim.lapsed)
+            claim = self._with_lapse(claim, claim.lapsed)
         task = claim.task
         admission = admit(task, self.crash_limit)
         if isinstance(admission, Settle):
-            return Ran(task, admission.outcome)
+            orphaned = isinstance(admission.outcome, Orphaned)
+            wait = stay_apart(task, self.visibility, self.world.dice()) if orphaned else 0
+            return Ran(task, admission.outcome, wait=wait)
         if self._interrupted:
             return Ran(task, Interrupted())
         handler = self.registry.get(task.type)
         if handler is None:
             return self._unknown(received, task)
-        if admission.suspect and self.probation.taken:
-            # One suspect at a time (R4); this one is shown again when the first may be through.
+        if admission.suspect and self.suspects >= self.runner.suspects.most:
+            # It does not wait here: whoever holds a claim is blamed for what happens meanwhile.
             return Ran(task, Interrupted(), wait=self._later())
         return await self._leased(received, envelope, claim, handler, suspect=admission.suspect)
 
     def _later(self) -> int:
         return round((0.5 + self.world.dice() / 2) * self.visibility)
 
-    def _with_crash(self, claim: Claim, lapsed: Entry) -> Claim:
-        """The claim, with the end of the one before it in its record: that one crashed."""
+    def _with_lapse(self, claim: Claim, lapsed: Entry) -> Claim:
+        """The claim, with the end of the one before it in its record."""
         self.events.emit(Crashed(claim.task, lapsed.by))
         history = remember(claim.task.history, lapsed)
         return replace(claim, task=replace(claim.task, history=history))
@@ -145,27 +147,33 @@ class Work:
         attempt = Attempt(Signals(stopping=self._stopping))
         holding = Holding(claim.task, received, attempt, claim.since)
         self.running[attempt] = None
+        self.suspects += suspect
         self.beat.hold(holding)
         started = asyncio.get_running_loop().time()
         outcome: Outcome
         wait = 0
-        await self.probation.enter(attempt, suspect=suspect)
         try:
-            outcome = attempt.why or await self._prepared(holding, envelope, claim, handler)
+            outcome = await self._prepared(holding, envelope, claim, handler, suspect=suspect)
         except (CallError, NoChild) as error:
             # The table failed us before the handler began, or no process could be had for it:
             # the task is not to blame.
             self.events.emit(Failed("prepare", str(error), claim.task.id))
             outcome, wait = Interrupted(), self._later()
         finally:
-            self.probation.leave(suspect=suspect)
             del self.running[attempt]
+            self.suspects -= suspect
             await self.beat.release(holding)
         seconds = asyncio.get_running_loop().time() - started
         return Ran(claim.task, outcome, handler.retry, seconds, holding.cancel_asked, wait)
 
     async def _prepared(
-        self, holding: Holding, envelope: Envelope, claim: Claim, handler: Handler
+        self,
+        holding: Holding,
+        envelope: Envelope,
+        claim: Claim,
+        handler: Handler,
+        *,
+        suspect: bool,
     ) -> Outcome:
         if claim.lapsed is not None and not await self.beat.write_crash(holding):
             return Lost()
@@ -176,7 +184,7 @@ class Work:
         if self.beat.is_cut_off(holding):
             # The answers were so slow that another may have it: what is not begun, is given back.
             return Interrupted()
-        return await self._run(holding, handler, payload)
+        return await self._run(holding, handler, payload, suspect=suspect)
 
     async def _payload(self, envelope: Envelope, task: Task) -> str | None:
         if task.payload is not None:
@@ -197,7 +205,9 @@ class Work:
             await self.store.write(renewal, in_seconds(self.visibility / 3000))
         return beside.payload
 
-    async def _run(self, holding: Holding, handler: Handler, payload: str) -> Outcome:
+    async def _run(
+        self, holding: Holding, handler: Handler, payload: str, *, suspect: bool
+    ) -> Outcome:
         task = holding.task
         context = Context(
             task_id=task.id,
@@ -213,7 +223,9 @@ class Work:
         # Each message is handled in an asyncio task of its own, and so in a context of its own:
         # what the handler logs carries these, nothing else does.
         bind(context)
-        outcome, left = await self.runner.run(handler, payload, context, holding.attempt)
+        outcome, left = await self.runner.run(
+            handler, payload, context, holding.attempt, suspect=suspect
+        )
         if left:
             self.events.emit(Abandoned(task, type(outcome).__name__))
         return outcome

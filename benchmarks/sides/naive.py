@@ -22,9 +22,10 @@ from ftq.ports import Call, Request
 from ftq.task import Entry
 from ftq.verdict import Complete
 from ftq.wire import queue
+from ftq.wire.claimant import Claimant, claimed
 from ftq.wire.item import read_task
 from ftq.wire.queue import Message
-from ftq.wire.statements import Claimant, Statement, Statements, claimed
+from ftq.wire.statements import Statement, Statements
 
 POLLERS: Final = 6
 VISIBILITY: Final = 60

@@ -59,17 +59,24 @@ class Process:
 
     Args:
         name: Who it is, for people.
+        parent: Who started it, and takes it along when it dies.
 
     Attributes:
         steps: How many callbacks of it have run: it can be killed between any two.
         killed: Whether it was.
+        at_death: Called once it is killed, outside of it: how its parent learns of that.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, parent: Process | None = None) -> None:
         """Nothing runs before `spawn`."""
         self.name = name
+        self.parent = parent
         self.steps = 0
         self.killed = False
+        self.at_death: list[Callable[[], object]] = []
+        self._children: list[Process] = []
+        if parent is not None:
+            parent._children.append(self)
         self._shut = False
         self._buried = False
         self._held: list[_Step] = []
@@ -106,8 +113,16 @@ class Process:
 
     def kill(self) -> None:
         """Let nothing of it run any more. The step under way ends at its next await."""
-        self.killed = True
+        if self._buried:
+            return  # it must get through its gate to its end
         self._shut = True
+        if self.killed:
+            return
+        self.killed = True
+        for child in self._children:
+            child.kill()
+        for tell in self.at_death:
+            tell()
 
     def kill_after(self, steps: int) -> None:
         """Kill it once so many further steps of it have run; a negative number takes that back."""
@@ -120,6 +135,8 @@ class Process:
         """
         self.killed = self._buried = True
         self._fuse = -1
+        for child in self._children:
+            child.bury()
         self._open()
 
     def _open(self) -> None:

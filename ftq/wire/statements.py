@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, TypeAlias, assert_never
 
 from ftq.lifecycle import Move, State, follow
 from ftq.ports import Request
 from ftq.task import Entry, Task, bucket_of, remember
 from ftq.text import dump
-from ftq.verdict import Cancel, Complete, DeadLetter, Release, RetryAt, Settlement
+from ftq.verdict import Cancel, Complete, Counter, DeadLetter, Release, RetryAt, Settlement
 from ftq.wire import partiql
+from ftq.wire.claimant import Claimant, claimed
 from ftq.wire.item import Value, error_json, history_text, number, text, to_item
 
 Sets: TypeAlias = Mapping[str, Value]
@@ -29,54 +30,6 @@ class Statement:
 
     key: str
     request: Request
-
-
-@dataclass(frozen=True, slots=True)
-class Claimant:
-    """Who claims, and how.
-
-    Attributes:
-        by: The daemon.
-        token: Fresh and random for each claim, so that a lost reply can be told from a loss.
-        now: Milliseconds since the epoch.
-        lease_end: Until when, in milliseconds since the epoch.
-    """
-
-    by: str
-    token: str
-    now: int
-    lease_end: int
-
-
-def claimed(before: Task, who: Claimant) -> Task:
-    """The record as a granted claim leaves it."""
-    return replace(
-        before,
-        state=follow(before.state, Move.CLAIM),
-        claim_no=before.claim_no + 1,
-        free_at=who.lease_end,
-        claimed_by=who.by,
-        claim_token=who.token,
-        updated_at=who.now,
-    )
-
-
-def revived(dead: Task, who: Claimant, grace: int) -> Task:
-    """The record as a granted revival leaves it: a claim at the start of a new life."""
-    fresh = replace(
-        dead,
-        state=State.QUEUED,
-        past=dead.claim_no,
-        attempts=0,
-        releases=0,
-        sweeps=0,
-        cause="",
-        sent_at=who.now,
-        due_at=who.now + grace,
-        expires_at=0,
-        cancel_requested=0,
-    )
-    return claimed(fresh, who)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +131,11 @@ class Statements:
                 add = (counter,)
                 sets["cause"] = text(cause)
                 sets["last_error"] = text(dump(error_json(failed)))
-            case Release(counter):
-                add = (counter,)
+            case Release(counter, claims):
+                if claims == 1:
+                    add = (counter,)
+                else:  # ours alone to change while we hold it, so the sum may be written
+                    sets[counter] = number(task.releases + claims)
                 sets["free_at"] = number(0)
             case Cancel(counter):
                 add = (counter,)
@@ -189,6 +145,28 @@ class Statements:
             return self._update(task.id, sets, _held(task.claim_no), add=add)
         sets.update(_ended(task.id, follow(State.RUNNING, verdict.move), now, retention))
         return self._update(task.id, sets, _held(task.claim_no), add=add, remove=("free_at",))
+
+    def lapse(self, task: Task, entry: Entry) -> Statement:
+        """R4: a suspect's process died: let its lease end, so that the next claim sees a crash."""
+        sets = {
+            "free_at": number(entry.at),
+            "history": text(history_text(remember(task.history, entry))),
+            "updated_at": number(entry.at),
+        }
+        return self._update(task.id, sets, _held(task.claim_no))
+
+    def disown(self, task_id: str, token: str, now: int) -> Statement:
+        """R5: give back, uncounted, a claim that was made and of which no answer says whose it is.
+
+        It is written without the record, so no line of the history tells of it.
+        """
+        sets = {
+            "state": text(follow(State.RUNNING, Move.RELEASE)),
+            "free_at": number(0),
+            "updated_at": number(now),
+        }
+        where = [("claim_token", "=", text(token)), ("state", "=", text(State.RUNNING))]
+        return self._update(task_id, sets, where, add=(Counter.RELEASES,))
 
     def cancel(self, task: Task, by: str, now: int, retention: int) -> Statement:
         """R19: end a task that waits, or whose lease is over, as it was read."""

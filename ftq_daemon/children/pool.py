@@ -8,23 +8,31 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Collection
+from typing import Final
 
-from ftq_daemon.children.process import KILL_SECONDS, Child, NoChild
+from ftq_daemon.children.child import Child, NoChild, Start
+
+# What SIGKILL may take: the kernel acts at once, unless the process is stuck in a call to it.
+KILL_SECONDS: Final = 2.0
 
 
 class Children:
-    """The processes of one daemon.
+    """Processes of one daemon.
 
     Args:
-        handlers: Where they find the handlers, as FTQ_HANDLERS says it.
-        log_level: From which level they log.
+        start: Starts one.
         most: How many there are at once at most.
+        keep: Whether one that ran a handler may run the next.
+
+    Attributes:
+        most: As given.
     """
 
-    def __init__(self, handlers: str, log_level: str, most: int) -> None:
+    def __init__(self, start: Start, most: int, *, keep: bool) -> None:
         """None is started yet."""
-        self._handlers = handlers
-        self._log_level = log_level
+        self.most = most
+        self._start_one = start
+        self._keep = keep
         self._free = most
         self._turns: deque[asyncio.Future[object]] = deque()
         self._idle: list[Child] = []
@@ -86,7 +94,7 @@ class Children:
         """Give a process back; one that cannot be used again makes room for another."""
         if child.exited.done():
             self._leave()
-        elif child.usable and not self._closed:
+        elif child.usable and self._keep and not self._closed:
             self._idle.append(child)
             self._leave()
         else:
@@ -107,7 +115,7 @@ class Children:
             await asyncio.wait({child.exited for child in children}, timeout=KILL_SECONDS)
 
     async def _start(self) -> Child:
-        child = await Child.start(self._handlers, self._log_level)
+        child = await self._start_one()
         self._all.add(child)
         child.exited.add_done_callback(lambda _: self._all.discard(child))
         return child

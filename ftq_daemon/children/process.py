@@ -12,24 +12,20 @@ from collections.abc import Collection
 from typing import Final
 
 from ftq.context import Context, Signals
-from ftq.outcome import Outcome, Raised
+from ftq.outcome import Crashed, Outcome
 from ftq.task import failure
 from ftq.text import Json, NotJson, parse
+from ftq_daemon.children.child import NoChild
 from ftq_daemon.children.pipe import BrokenPipe, Frame, load_outcome, pack, read
+from ftq_daemon.children.pool import KILL_SECONDS
 
 # What a child may take to import the handlers.
 START_SECONDS: Final = 60.0
-# What SIGKILL may take: the kernel acts at once, unless the process is stuck in a call to it.
-KILL_SECONDS: Final = 2.0
 # What a child said just before its end is still on its way.
 LAST_WORDS_SECONDS: Final = 1.0
 
 
-class NoChild(Exception):
-    """No process could be had to run a handler in."""
-
-
-class Child:
+class ChildProcess:
     """One process.
 
     Args:
@@ -59,7 +55,7 @@ class Child:
         self.exited.add_done_callback(lambda _: writer.close())
 
     @classmethod
-    async def start(cls, handlers: str, log_level: str) -> Child:
+    async def start(cls, handlers: str, log_level: str) -> ChildProcess:
         """Start a process and let it load the handlers.
 
         Raises:
@@ -93,10 +89,10 @@ class Child:
             return await self.obituary()
         types = frame.get("types")
         self.types = types if isinstance(types, list) else ()
-        return "" if self.types else str(frame.get("error", "it has no handler for processes"))
+        return "" if self.types else str(frame.get("error", "it has no handlers"))
 
     @classmethod
-    async def _spawn(cls) -> Child:
+    async def _spawn(cls) -> ChildProcess:
         ours, theirs = socket.socketpair()
         try:
             process = await asyncio.create_subprocess_exec(
@@ -132,7 +128,7 @@ class Child:
         self.send({"stopping": signals.stopping, "lost": signals.lost})
 
     def end(self) -> None:
-        """Raise SystemExit in its handler."""
+        """Raise SystemExit in its handler; cancel it if it is an async one."""
         self.send({"end": True})
 
     def kill(self) -> None:
@@ -148,7 +144,7 @@ class Child:
     async def run(
         self, payload: str, context: Context, signals: Signals, timeout: float
     ) -> Outcome:
-        """Run a handler to its end, which may be the end of the process."""
+        """Run a handler to its end, which may be the end of the process: `Crashed` then."""
         self._call += 1
         self.send(
             {
@@ -216,10 +212,8 @@ class Child:
         return f"its process was killed by {_signal_name(-code)}{hint}"
 
 
-def _died(how: str) -> Raised:
-    """The handler's process ended under it: a failed attempt, whoever is to blame."""
-    # A crash says nothing of what the handler leans on, no more than one of the daemon does.
-    return Raised(failure("exception", "ProcessDied", how), trips=False)
+def _died(how: str) -> Crashed:
+    return Crashed(failure("exception", "ProcessDied", how))
 
 
 def _signal_name(number: int) -> str:

@@ -1,12 +1,13 @@
-"""``python -m ftq_daemon.children.program``: runs handlers with ``run_in="process"``.
+"""``python -m ftq_daemon.children.program``: runs handlers in a process of their own.
 
 The daemon starts it, and speaks to it through the socket whose number is its only argument. The
-handler runs in the main thread; a second thread listens. It runs one call at a time, and it ends
-with its daemon, whatever happens to that.
+handler runs in the main thread, an async one on a loop there; a second thread listens. It runs one
+call at a time, and it ends with its daemon, whatever happens to that.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import ctypes
 import os
@@ -16,15 +17,17 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from types import FrameType
 from typing import Final
 
 from ftq.context import Context, OnItsWay, Signals
 from ftq.errors import RegistryError
 from ftq.handler import Handler
-from ftq.outcome import Outcome
+from ftq.outcome import Outcome, Raised
 from ftq.registry import Registry, load
+from ftq.task import failure
 from ftq.text import Json
 from ftq_daemon.children.pipe import Frame, dump_outcome, pack, receive
 from ftq_daemon.endings import arguments, raised, returned
@@ -55,6 +58,7 @@ class Program:
         self._calls: queue.SimpleQueue[tuple[Frame, Signals]] = queue.SimpleQueue()
         self._signals = Signals()
         self._must_end = False
+        self._cancel: Callable[[], object] | None = None
 
     def run(self) -> None:
         """Run what the daemon asks for, until it is gone."""
@@ -82,7 +86,9 @@ class Program:
                 self._calls.put((frame, self._signals))
             elif "end" in frame:
                 self._must_end = True
-                if main is not None:
+                if self._cancel is not None:
+                    self._cancel()
+                elif main is not None:
                     signal.pthread_kill(main, signal.SIGTERM)
             else:
                 told = _signals(frame)
@@ -102,7 +108,26 @@ class Program:
         handler = self._registry.get(context.type)
         if handler is None:  # the daemon has compared its types with ours
             raise LookupError(context.type)
-        return _run(handler, str(frame["payload"]), context)
+        try:
+            given = arguments(handler, str(frame["payload"]), context)
+            if not isinstance(given, tuple):
+                return given
+            if handler.run_in == "loop":
+                return returned(asyncio.run(self._awaited(handler, given)))
+            return returned(handler.function(*given))
+        except asyncio.CancelledError:
+            return Raised(failure("exception", "CancelledError", "the handler cancelled itself"))
+        except BaseException as error:  # SystemExit too: the daemon decides what lives
+            return raised(error, handler)
+
+    async def _awaited(self, handler: Handler, given: tuple[object, ...]) -> object:
+        loop, call = asyncio.get_running_loop(), asyncio.current_task()
+        if call is not None:
+            self._cancel = partial(loop.call_soon_threadsafe, call.cancel)
+        if self._must_end:  # it was said before there was anything to cancel
+            raise asyncio.CancelledError
+        value = handler.function(*given)
+        return await value if isinstance(value, Awaitable) else value
 
     def _context(self, frame: Frame, signals: Signals) -> Context:
         call = frame["call"]
@@ -122,14 +147,6 @@ class Program:
             _signals=signals,
             _report=report,
         )
-
-
-def _run(handler: Handler, payload: str, context: Context) -> Outcome:
-    try:
-        given = arguments(handler, payload, context)
-        return returned(handler.function(*given)) if isinstance(given, tuple) else given
-    except BaseException as error:  # SystemExit too: the daemon decides what lives
-        return raised(error, handler)
 
 
 def _signals(frame: Frame) -> Signals:
@@ -173,7 +190,7 @@ def main() -> int:
     except RegistryError as error:
         pipe.sendall(pack({"error": str(error)}))
         return 1
-    types: list[Json] = [each.type for each in registry if each.run_in == "process"]
+    types: list[Json] = [each.type for each in registry]
     pipe.sendall(pack({"types": types}))
     Program(pipe, registry, lines).run()
     return 0

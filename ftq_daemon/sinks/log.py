@@ -173,7 +173,7 @@ def _flat(event: Event) -> dict[str, object]:
                 "error_class": value.class_name,
                 "error_fingerprint": value.fingerprint,
             }
-        else:
+        elif value is not None:
             line[name] = round(value, 6) if isinstance(value, float) else value
     return line
 

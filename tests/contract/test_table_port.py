@@ -25,8 +25,9 @@ from ftq.verdict import (
     Settlement,
 )
 from ftq.wire import table
+from ftq.wire.claimant import Claimant
 from ftq.wire.item import read_task, text
-from ftq.wire.statements import Claimant, Statement, Statements
+from ftq.wire.statements import Statement, Statements
 from ftq.wire.table import Duplicate, Failed, Refused, Written
 from tests.contract.stages import Backend, TableStage, on_tables
 

@@ -1,4 +1,4 @@
-"""A task that kills its process ends in quarantine, and takes nobody along."""
+"""A task that kills its process ends in quarantine, and takes a daemon along but twice."""
 
 from __future__ import annotations
 
@@ -35,9 +35,11 @@ async def test_the_killer_alone_is_quarantined_and_its_neighbours_all_finish() -
         history = dead["history"]
         assert isinstance(history, list)
         crashed = [e for e in history if isinstance(e, dict) and e["outcome"] == "crashed"]
-        # Between its crashes it was given back while another suspect ran.
-        assert len(crashed) == 3, pretty(dead)
-        assert len({str(entry["by"]) for entry in crashed}) == 3, "each by a daemon of its own"
+        # The first two by the death of a daemon, the last by that of a process of its own.
+        assert [e["class"] for e in crashed] == ["", "", "ProcessDied"], pretty(dead)
+        assert len({str(entry["by"]) for entry in crashed}) == 3, pretty(dead)
+        [told] = [e for e in on.lines.events("task.crashed", killer) if "error" in e]
+        assert "SIGKILL" in str(told["error"])
         for task in await on.all(innocents):
             assert (task["state"], task["attempts"]) == ("succeeded", 0), pretty(task)
-        assert on.it.deaths == 3
+        assert on.it.deaths == 2

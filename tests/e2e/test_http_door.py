@@ -14,7 +14,8 @@ from ftq.limits import PAYLOAD_BYTES
 from ftq.task import payload_key
 from ftq.text import Json
 from ftq.wire import table
-from ftq.wire.statements import Claimant, Statements
+from ftq.wire.claimant import Claimant
+from ftq.wire.statements import Statements
 from tests.e2e.doors import (
     REGISTRY,
     Account,

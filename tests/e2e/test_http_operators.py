@@ -18,7 +18,8 @@ from ftq.task import Entry, Task, failure
 from ftq.text import Json
 from ftq.verdict import Cause, Complete, Counter, DeadLetter, Settlement
 from ftq.wire import reports, table
-from ftq.wire.statements import Claimant, Statements
+from ftq.wire.claimant import Claimant
+from ftq.wire.statements import Statements
 from tests.e2e.doors import Account, Stack, in_process, over_socket, served, served_by
 from tests.unit.api.door import Got, dig
 

@@ -10,7 +10,9 @@ from typing import Final, Literal, TypeAlias
 from ftq.lifecycle import State
 from ftq.task import Task
 
-End: TypeAlias = Literal["", "returned", "raised", "rejected", "retry", "patient", "cancelled"]
+End: TypeAlias = Literal[
+    "", "returned", "raised", "rejected", "retry", "patient", "cancelled", "killed"
+]
 # How a handler can end by itself that spends an attempt.
 COUNTED: Final = frozenset({"raised", "rejected", "retry"})
 
@@ -22,11 +24,13 @@ class Run:
     Attributes:
         told: Whether it was told to end before it did.
         timeout: Its deadline in seconds.
+        apart: Whether it runs in a process of its own.
     """
 
     by: str
     began: float
     timeout: float
+    apart: bool = False
     end: End = ""
     ended: float = 0.0
     told: bool = False
@@ -73,7 +77,8 @@ class Life:
         runs: By the number of their claim.
         deaths: When it died, by the number of the claim.
         reborn: The deaths that were undone.
-        lapses: Claims of this life that ended without a word.
+        lapses: Claims of this life that ended without a word, and were not forgiven.
+        crash_loops: How often it was quarantined.
         was_final: When it was last final, were it only for a moment; -1 if it never was.
         waited_for: The latest moment, in milliseconds, for which it ever waited.
     """
@@ -87,6 +92,7 @@ class Life:
     reborn: set[int] = field(default_factory=set)
     lapses: int = 0
     was_final: float = -1.0
+    crash_loops: int = 0
     waited_for: int = 0
 
 

@@ -42,7 +42,7 @@ THEMES: Final = (
     "mixed",
 )
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
-_BURSTS: Final[tuple[Error, ...]] = ("throttled", "throttled", "unavailable")
+_BURSTS: Final[tuple[Error, ...]] = ("throttled", "unavailable", "lost", "lost")
 _TARGETS: Final[tuple[Target, ...]] = ("", "sqs", "dynamodb")
 _WAYS: Final[tuple[Way, ...]] = ("api", "bare", "direct")
 # A daemon's death is worth most where a write was applied and nobody knows of it yet, and a stall
@@ -123,9 +123,10 @@ def _bursts(dice: random.Random, theme: str, length: float) -> tuple[Burst, ...]
     found: list[Burst] = []
     for _ in range(count):
         start = round(dice.uniform(0, length), 1)
-        end = round(start + dice.choice((3, 10, 40)), 1)
-        who = dice.choice(("", "", "d0", "d1"))
         error: Error = dice.choice(_BURSTS)
+        # Replies lost for longer than a few leases must not look like as many crashes.
+        end = round(start + dice.choice((10, 40, 150) if error == "lost" else (3, 10, 40)), 1)
+        who = dice.choice(("", "", "d0", "d1"))
         found.append(Burst(start, end, error, dice.choice(_TARGETS), who))
     return tuple(found)
 

@@ -120,8 +120,14 @@ async def _killer(scene: Scene, dice: random.Random, context: Context) -> None:
     await asyncio.sleep(dice.random() * 2)
     process = current_process()
     if process is not None and not scene.book.closed and dice.random() < 0.8:
-        scene.book.note(process.name, "killed", context.task_id, "by its handler")
-        scene.book.seen["killed by a handler"] += 1
+        apart = process.parent is not None
+        scene.book.note(
+            process.name, "killed", context.task_id, f"by its handler{' apart' * apart}"
+        )
+        scene.book.seen["killed by a handler"] += not apart
+        scene.book.seen["killed by a suspect: only its process"] += apart
+        if apart:  # who dies with its daemon is not heard of again
+            _run(scene, context).end = "killed"
         process.kill()
         await asyncio.sleep(LONG)
 
@@ -158,7 +164,8 @@ async def _play(kind: Kind, context: Context) -> dict[str, int]:
     """Run a handler, and write down how it began and ended."""
     scene, timeout = SCENE.get(), TIMEOUTS.get(kind, 600.0)
     process = current_process()
-    run = Run(process.name if process else "", scene.book.now, timeout)
+    apart = process is not None and process.parent is not None
+    run = Run(process.name if process else "", scene.book.now, timeout, apart)
     begin(scene.book, scene.schedule, scene.who, context, run)
     # What it does is drawn for each claim, whoever runs it.
     dice = random.Random(f"{scene.schedule.seed} {context.task_id} {context.claim_no}")

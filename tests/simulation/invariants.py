@@ -9,7 +9,8 @@ from ftq.testing.message import Copy
 from ftq.testing.queue import MemoryQueue
 from tests.simulation.book import Book, Life
 from tests.simulation.node import Node
-from tests.simulation.ops import Purge
+from tests.simulation.operators import id_of as id_of_task
+from tests.simulation.ops import Purge, Submit
 from tests.simulation.queue_watch import claim_of
 from tests.simulation.schedule import Schedule
 
@@ -22,6 +23,8 @@ def after_drain(book: Book, node: Node, left: int) -> None:
         record = life.record
         if record is None or record.state is not State.RUNNING or record.claimed_by != node.name:
             continue
+        if record.history and record.history[-1].claim_no == record.claim_no:
+            continue  # its process died, and it was let go of
         run = life.runs.get(record.claim_no)
         what = f"{node.name} stopped and holds claim {record.claim_no}: {run}"
         book.accuse("a stop strands nothing", life.id, what)
@@ -42,6 +45,12 @@ def at_the_end(
         _is_final(book, life)
         if life.record is not None and life.record.state is State.DEAD:
             _has_letter(book, life, life.record.claim_no, found, purges)
+    for op in schedule.ops:
+        # Whatever dies around it: one that never kills its process is never called a killer.
+        if not isinstance(op, Submit) or op.kind == "killer":
+            continue
+        if book.life(id_of_task(op)).crash_loops:
+            book.accuse("only killers are quarantined", id_of_task(op), f"a {op.kind} task was")
     for task_id, claim_no in found:
         if claim_no is not None and claim_no not in book.life(task_id).deaths:
             what = f"a dead letter of claim {claim_no}, which did not die"

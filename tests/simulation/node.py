@@ -23,9 +23,12 @@ from tests.simulation.handlers import CURRENT, OLD
 from tests.simulation.ops import Moment
 from tests.simulation.schedule import Schedule, Terms
 from tests.simulation.weather import Weather
+from tests.unit.daemon.virtual_child import starting
 
 TABLE = "tasks"
 RETENTION_DAYS = 30
+# How often a process for a suspect does not start.
+_NO_CHILD = 0.05
 
 
 @lru_cache(maxsize=256)
@@ -101,7 +104,8 @@ class Node:
             events = Events([self._told])
             ports = Ports(port, port, port)
             receives = {url: schedule.terms.receives}
-            daemon = build(settings, known, ports, world, events, self.name, receives)
+            start = starting(known, lambda _: None, lambda: dice.random() < _NO_CHILD)
+            daemon = build(settings, known, ports, world, events, self.name, receives, start)
             return await daemon.run(self._stop)
 
         self.book.note(self.name, "starts", more=f"skew {self.skew} ms{' old' * self.old}")

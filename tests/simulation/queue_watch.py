@@ -24,6 +24,7 @@ _ROUNDED: Final = 1_000 + 2_000 + 500
 _REPEATED: Final = 10_000
 _BREAKER_MOST: Final = 300_000
 _UNKNOWN_MOST: Final = 46_000
+_APART_MOST: Final = 900_000
 
 
 @dataclass(slots=True)
@@ -118,6 +119,10 @@ class QueueWatch:
             most = max(most, now + _BREAKER_MOST + 1_000)
         if self.kind_of(task_id) == "new":
             most = max(most, now + _UNKNOWN_MOST)
+        if life.record is not None:
+            orphaned = sum(entry.outcome == "orphaned" for entry in life.record.history)
+            apart = min(_APART_MOST, (visibility << orphaned) * 3 // 4)
+            most = max(most, now + apart + 1_000) if orphaned else most
         if until > most:
             what = f"{by} hid it {(until - most) / 1000} s too long"
             self.book.accuse("hidden no longer than promised", task_id, what)

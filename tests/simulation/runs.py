@@ -19,7 +19,7 @@ _CLOSE_CLOCKS = 2.0
 
 
 def begin(book: Book, schedule: Schedule, who: Who, context: Context, run: Run) -> None:
-    """A handler starts: once for each claim, by its holder, and as a suspect alone."""
+    """A handler starts: once for each claim, by its holder, and as a suspect apart."""
     life, claim_no = book.life(context.task_id), context.claim_no
     claim = life.claims.get(claim_no)
     book.note(run.by, "handler runs", life.id, f"claim {claim_no}")
@@ -30,7 +30,7 @@ def begin(book: Book, schedule: Schedule, who: Who, context: Context, run: Run) 
         book.accuse("cancelled is not run", life.id, f"{run.by} ran claim {claim_no}")
     if claim_no in life.runs:
         book.accuse("one run for each claim", life.id, f"claim {claim_no} ran twice")
-    _alone(book, schedule, life, claim, run)
+    _apart(book, schedule, life, claim, run)
     # An overdue beat may shorten a lease, and with clocks far apart a lease ends early for some.
     skews = [abs(op.skew) for op in schedule.ops if isinstance(op, Start)]
     if not schedule.rates.overdue and max(skews, default=0.0) <= _CLOSE_CLOCKS:
@@ -40,23 +40,13 @@ def begin(book: Book, schedule: Schedule, who: Who, context: Context, run: Run) 
     life.runs[claim_no] = run
 
 
-def _alone(book: Book, schedule: Schedule, life: Life, claim: Claim, run: Run) -> None:
-    """A daemon runs one suspect at a time (R4)."""
-    limit = schedule.terms.crash_limit
-    if claim.crashes < limit - 1:
-        return
-    book.seen["suspect run"] += 1
-    for other in book.lives.values():
-        if other is not life and _suspect_runs(other, run.by, limit):
-            book.accuse("suspects run alone", life.id, f"{run.by} runs {other.id} as well")
-
-
-def _suspect_runs(life: Life, by: str, limit: int) -> bool:
-    return any(
-        run.by == by and not run.end and not run.told and life.claims[claim_no].crashes >= limit - 1
-        for claim_no, run in life.runs.items()
-        if claim_no in life.claims
-    )
+def _apart(book: Book, schedule: Schedule, life: Life, claim: Claim, run: Run) -> None:
+    """A suspect runs in a process of its own, and nobody else does (R4)."""
+    suspect = claim.crashes >= schedule.terms.crash_limit - 1
+    book.seen["suspect run"] += suspect
+    if suspect is not run.apart:
+        what = f"{run.by} runs it {'apart' if run.apart else 'among others'}: {claim}"
+        book.accuse("suspects run apart", life.id, what)
 
 
 def _after_the_last(book: Book, life: Life, claim_no: int, who: Who) -> None:

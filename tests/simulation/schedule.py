@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from tests.simulation.ops import Op
 
-Error: TypeAlias = Literal["throttled", "unavailable"]
+Error: TypeAlias = Literal["throttled", "unavailable", "lost"]
 Target: TypeAlias = Literal["sqs", "dynamodb", ""]
 
 

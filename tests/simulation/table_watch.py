@@ -135,15 +135,18 @@ class TableWatch:
             claim = life.claims.get(old.claim_no)
             if claim is not None:
                 claim.settled = new.state
-                claim.wait = max(0, new.free_at - new.history[-1].at)
+                claim.wait = max(0, new.free_at - new.updated_at)
             seen[f"settled {new.state}"] += 1
+            seen["orphans given back"] += new.releases - old.releases > 1
             self.on_step("settle", by, life.id)
         if step in ("redrive", "revive"):
             life.reborn.add(old.claim_no)
             seen[step] += 1
         if new.state is State.DEAD and step == "settle":
             life.deaths[new.claim_no] = now
-            seen["crash loop"] += new.last_error is not None and new.last_error.kind == "crash_loop"
+            looped = new.last_error is not None and new.last_error.kind == "crash_loop"
+            seen["crash loop"] += looped
+            life.crash_loops += looped
             self.on_step("dead", by, life.id)
         if step == "touch":
             self._touched(life, old, new)

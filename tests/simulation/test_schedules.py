@@ -42,6 +42,8 @@ SEEN: Final[Mapping[str, int]] = {
     "stalled at overdue": 2,
     "claim lapsed": 50,
     "suspect run": 35,
+    "killed by a suspect: only its process": 25,
+    "orphans given back": 4,
     "crash loop": 25,
     "settle refused": 2,
     "breaker.opened": 2,

@@ -84,6 +84,9 @@ def only_the_holder_writes(write: Write, life: Life, book: Book) -> str:
         return f"{by} wrote while {old.claimed_by} held claim {old.claim_no}"
     if write.step != "settle":
         return ""
+    if disowned(old, new):
+        book.seen["disowned"] += 1
+        return ""
     last = new.history[-1]
     if (last.claim_no, last.by) != (old.claim_no, by):
         return f"the history's last line is of claim {last.claim_no} by {last.by}"
@@ -112,6 +115,11 @@ def attempts_equal_failures(write: Write, life: Life, book: Book) -> str:
     """A settle counts an attempt if the handler failed, and a release if it did not."""
     old, new = write.old, write.new
     added = (new.attempts - old.attempts, new.releases - old.releases)
+    if write.step == "settle" and added[0] == 0 and added[1] > 1:
+        return _forgiven(write, life, added[1])
+    if disowned(old, new):
+        run = life.runs.get(old.claim_no)
+        return f"claim {old.claim_no} was disowned and ran: {run}" if run or added != (0, 1) else ""
     if write.step != "settle":
         fresh = write.step in ("redrive", "revive") and (new.attempts, new.releases) == (0, 0)
         return "" if fresh or added == (0, 0) else f"{write.step} counted {added}"
@@ -129,6 +137,28 @@ def attempts_equal_failures(write: Write, life: Life, book: Book) -> str:
     if new.state is State.SUCCEEDED and (run is None or run.end != "returned"):
         return f"claim {old.claim_no} succeeded and its handler did not: {run}"
     return ""
+
+
+def _forgiven(write: Write, life: Life, added: int) -> str:
+    """Claims are given back together with those that were orphaned before them."""
+    old, new = write.old, write.new
+    forgiven = added - 1
+    if new.state is not State.QUEUED:
+        return f"a settle to {new.state} counted {added} releases"
+    life.lapses -= forgiven
+    for claim_no in range(old.claim_no - forgiven, old.claim_no):
+        run, claim = life.runs.get(claim_no), life.claims.get(claim_no)
+        if claim is None or claim.settled is not None or (run is not None and not run.apart):
+            return f"claim {claim_no} was forgiven: {claim}, {run}"
+    if life.runs.get(old.claim_no) is not None:
+        return f"claim {old.claim_no} forgave others and ran"
+    return ""
+
+
+def disowned(old: Task, new: Task) -> bool:
+    """Whether a claim was given back by a daemon that did not know whether it had it."""
+    given_back = old.state is State.RUNNING and new.state is State.QUEUED
+    return given_back and old.history == new.history
 
 
 def crashes_are_lapses(write: Write, life: Life, book: Book) -> str:
@@ -162,9 +192,25 @@ def a_renewal_extends(write: Write, life: Life, book: Book) -> str:
     """A lease that was promised is not shortened."""
     old, new = write.old, write.new
     running = write.step == "touch" and new.state is State.RUNNING
-    if not running or not write.ordered or new.free_at >= old.free_at:
+    if not running or not write.ordered or new.free_at >= old.free_at or _ends_lease(write):
         return ""
     return f"{write.by} shortened claim {new.claim_no} by {old.free_at - new.free_at} ms"
+
+
+def _ends_lease(write: Write) -> bool:
+    """Whether it says that the process of a suspect died."""
+    last = write.new.history[-1] if write.new.history else None
+    return last is not None and (last.claim_no, last.outcome) == (write.new.claim_no, "crashed")
+
+
+def a_lease_ends_early_by_a_death(write: Write, life: Life, book: Book) -> str:
+    """A claim is called a crash by its holder only if its handler ran apart, and was killed."""
+    if write.step != "touch" or not _ends_lease(write) or write.old.history == write.new.history:
+        return ""
+    run = life.runs.get(write.new.claim_no)
+    if run is None or not run.apart or run.end != "killed":
+        return f"{write.by} says that claim {write.new.claim_no} crashed: {run}"
+    return ""
 
 
 def quarantined_for_crashes(write: Write, life: Life, book: Book) -> str:
@@ -188,5 +234,6 @@ WRITES: Final[tuple[Promise, ...]] = (
     expires_only_when_final,
     one_life_for_each_death,
     a_renewal_extends,
+    a_lease_ends_early_by_a_death,
     quarantined_for_crashes,
 )

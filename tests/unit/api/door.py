@@ -16,8 +16,9 @@ from ftq.task import Task
 from ftq.testing import MemoryAws, MemorySyncPort
 from ftq.text import Json
 from ftq.wire import create, queue, table
+from ftq.wire.claimant import Claimant
 from ftq.wire.queue import Message
-from ftq.wire.statements import Claimant, Statement, Statements
+from ftq.wire.statements import Statement, Statements
 from tests.unit.api.described import is_described
 
 TABLE = "tasks"

@@ -16,8 +16,9 @@ from ftq.ports import Call
 from ftq.task import Entry, Task
 from ftq.verdict import Complete
 from ftq.wire import create, queue, table
+from ftq.wire.claimant import Claimant
 from ftq.wire.queue import Outgoing
-from ftq.wire.statements import Claimant, Statement, Statements
+from ftq.wire.statements import Statement, Statements
 from ftq.wire.table import Refused, Result, Written
 
 SERVICES = {"sqs": "AmazonSQS", "dynamodb": "DynamoDB_20120810"}

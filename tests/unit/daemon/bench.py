@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -14,7 +15,7 @@ from ftq.ports import Port
 from ftq.settings import NamedQueue
 from ftq.submission import Plan, Submission, Terms, plan
 from ftq.task import Task
-from ftq.testing import MemoryAws, now_ms
+from ftq.testing import MemoryAws, Process, current_process, now_ms
 from ftq.text import Json
 from ftq.wire import create, queue, table
 from ftq.wire.queue import Message, Outgoing
@@ -25,8 +26,10 @@ from ftq_daemon.clock import World
 from ftq_daemon.daemon import Daemon
 from ftq_daemon.events import Event, Events
 from ftq_daemon.settings import DaemonSettings
+from tests.unit.daemon.virtual_child import starting
 
 TABLE = "tasks"
+_WORKER: ContextVar[int] = ContextVar("worker")
 
 
 @dataclass
@@ -68,6 +71,7 @@ class Bench:
     dlq_url: str = ""
     _keys: itertools.count[int] = field(default_factory=itertools.count)
     _workers: list[Worker] = field(default_factory=list)
+    children: list[Process] = field(default_factory=list)
 
     async def __aenter__(self) -> Bench:
         self.dlq_url = str((await self.aws.call(create.queue("dlq")))["QueueUrl"])
@@ -81,6 +85,17 @@ class Bench:
         for worker in self._workers:
             worker.kill()
         await asyncio.gather(*(worker.run for worker in self._workers), return_exceptions=True)
+        for child in self.children:
+            child.bury()
+
+    async def die(self) -> None:
+        """What a handler does that kills the process that it runs in: worker or child."""
+        process = current_process()
+        if process is not None:
+            process.kill()
+        else:
+            self._workers[_WORKER.get()].kill()
+        await asyncio.sleep(3600)
 
     async def start(
         self,
@@ -92,6 +107,8 @@ class Bench:
         queues: Sequence[NamedQueue] = (),
         queue_order: Literal["weighted", "strict"] = "weighted",
         concurrency_min: int | None = None,
+        no_children: Callable[[], bool] = lambda: False,
+        suspect_processes: int = 8,
     ) -> Worker:
         """Start a daemon; `port` stands in for the account, to add faults."""
         over = port or self.aws
@@ -110,14 +127,19 @@ class Bench:
             visibility_seconds=visibility_seconds,
             queues=tuple(queues),
             queue_order=queue_order,
+            suspect_processes=suspect_processes,
         )
         told: list[Event] = []
         changed = asyncio.Event()
         events = Events([told.append, lambda _: changed.set()])
         limit = await check_queues(values, self.aws)
-        daemon = build(values, registry, ports, world, events, f"daemon-{n}", limit)
+        start = starting(registry, self.children.append, no_children)
+        daemon = build(values, registry, ports, world, events, f"daemon-{n}", limit, start)
         stop = asyncio.Event()
-        worker = Worker(daemon, stop, asyncio.create_task(daemon.run(stop)), told, changed)
+        context = copy_context()
+        context.run(_WORKER.set, n)
+        run = asyncio.create_task(daemon.run(stop), context=context)
+        worker = Worker(daemon, stop, run, told, changed)
         self._workers.append(worker)
         return worker
 

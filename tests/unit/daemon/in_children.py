@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
 import signal
@@ -177,6 +178,61 @@ def progress(count: int, context: Context) -> None:
 def log(text: str) -> None:
     structlog.get_logger("shop").info(text, extra=1)
     sys.stdout.write("printed\n")
+
+
+@registry.handler("loop.facts")
+async def loop_facts(_: object, context: Context) -> list[object]:
+    await asyncio.sleep(0)
+    await context.progress(7)
+    return [os.getpid(), context.task_id, context.claim_no, threading.current_thread().name]
+
+
+@registry.handler("loop.raise")
+async def loop_raise(name: str) -> None:
+    await asyncio.sleep(0)
+    errors: dict[str, BaseException] = {
+        "value": ValueError("no"),
+        "exit": SystemExit(3),
+        "cancel": asyncio.CancelledError(),
+        "reject": Reject("never"),
+    }
+    raise errors[name]
+
+
+@registry.handler("loop.sleep", timeout=0.2)
+async def loop_sleep(path: str) -> None:
+    _begun(path)
+    try:
+        await asyncio.sleep(FOREVER)
+    finally:
+        await asyncio.sleep(0)
+        _cleaned(path)
+
+
+@registry.handler("loop.finish")
+async def loop_finish(path: str) -> str:
+    """Finishes its work although it was cancelled."""
+    _begun(path)
+    try:
+        await asyncio.sleep(FOREVER)
+    except asyncio.CancelledError:
+        return "finished"
+    return "slept"
+
+
+@registry.handler("loop.die", timeout=30)
+async def loop_die(_: object) -> None:
+    await asyncio.sleep(0)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@registry.handler("thread.die", timeout=30)
+def thread_die(_: object) -> object:
+    return ctypes.string_at(0)
+
+
+def _cleaned(path: str) -> None:
+    Path(f"{path}.cleaned").touch()
 
 
 def _begun(path: str) -> None:

@@ -9,6 +9,7 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from ftq.handler import Handler
 from ftq.outcome import (
     AskedRetry,
     CancelAsked,
+    Crashed,
     Interrupted,
     Invalid,
     Lost,
@@ -30,8 +32,9 @@ from ftq.outcome import (
     TimedOut,
 )
 from ftq_daemon.checks import check_children
+from ftq_daemon.children.child import NoChild
 from ftq_daemon.children.pool import Children
-from ftq_daemon.children.process import NoChild
+from ftq_daemon.children.process import ChildProcess
 from ftq_daemon.runner import Attempt, Runner
 from tests.backends import eventually
 from tests.unit.daemon import in_children
@@ -46,6 +49,10 @@ def handler(type_: str) -> Handler:
     return found
 
 
+def pool(handlers: str, most: int = 1, *, keep: bool = True) -> Children:
+    return Children(partial(ChildProcess.start, handlers, "INFO"), most, keep=keep)
+
+
 @dataclass
 class Room:
     """A runner with children, and what handlers reported."""
@@ -54,16 +61,25 @@ class Room:
     reported: list[str] = field(default_factory=list)
 
     async def run(
-        self, type_: str, payload: object = None, attempt: Attempt | None = None
+        self,
+        type_: str,
+        payload: object = None,
+        attempt: Attempt | None = None,
+        *,
+        suspect: bool = False,
     ) -> tuple[Outcome, bool]:
         attempt = attempt or Attempt()
         context = Context(
             "task-1", type_, 2, 3, 0.0, "corr", "tenant", attempt.signals, self._report
         )
-        return await self.runner.run(handler(type_), json.dumps(payload), context, attempt)
+        return await self.runner.run(
+            handler(type_), json.dumps(payload), context, attempt, suspect=suspect
+        )
 
-    async def outcome(self, type_: str, payload: object = None) -> Outcome:
-        outcome, left = await self.run(type_, payload)
+    async def outcome(
+        self, type_: str, payload: object = None, *, suspect: bool = False
+    ) -> Outcome:
+        outcome, left = await self.run(type_, payload, suspect=suspect)
         assert not left
         return outcome
 
@@ -80,12 +96,13 @@ class Room:
 
 @asynccontextmanager
 async def room(most: int = 1, grace: float = 30) -> AsyncIterator[Room]:
-    children = Children(HANDLERS, "INFO", most)
+    children, suspects = pool(HANDLERS, most), pool(HANDLERS, most, keep=False)
+    runner = Runner(grace, children, suspects)
     try:
-        yield Room(Runner(grace, children))
+        yield Room(runner)
     finally:
-        await children.close()
-        assert children.count == 0, "a child has survived"
+        await runner.close()
+        assert children.count + suspects.count == 0, "a child has survived"
 
 
 def lives(pid: int) -> bool:
@@ -235,10 +252,10 @@ async def test_a_handler_that_does_not_end_is_killed_with_what_it_started(tmp_pa
 
 
 async def begun(
-    it: Room, type_: str, path: Path
+    it: Room, type_: str, path: Path, *, suspect: bool = False
 ) -> tuple[asyncio.Task[tuple[Outcome, bool]], Attempt]:
     attempt = Attempt()
-    run = asyncio.create_task(it.run(type_, str(path), attempt))
+    run = asyncio.create_task(it.run(type_, str(path), attempt, suspect=suspect))
     await until(lambda: path.exists() and path.read_text())
     return run, attempt
 
@@ -359,13 +376,13 @@ async def test_what_a_handler_logs_is_a_json_line_with_its_task(
 @pytest.mark.parametrize(
     ("handlers", "why"),
     [
-        (f"{in_children.__name__}:nowhere", "it has no handler for processes"),
+        (f"{in_children.__name__}:nowhere", "it has no handlers"),
         (f"{in_children.__name__}:few", "not there when a child loads it: child.busy, child.co"),
         ("there.is.no:registry", "there is no module 'there'"),
     ],
 )
 async def test_what_a_child_cannot_load_is_refused_at_the_door(handlers: str, why: str) -> None:
-    children = Children(handlers, "INFO", 1)
+    children = pool(handlers)
     with pytest.raises(RegistryError, match=why) as refused:
         await check_children(registry, children, handlers)
     assert str(refused.value).startswith(handlers)
@@ -373,8 +390,103 @@ async def test_what_a_child_cannot_load_is_refused_at_the_door(handlers: str, wh
 
 
 async def test_a_child_that_does_not_start_gives_its_place_back() -> None:
-    children = Children("there.is.no:registry", "INFO", 1)
+    children = pool("there.is.no:registry")
     for _ in range(2):
         with pytest.raises(NoChild, match="there is no module"):
             await children.take(asyncio.get_running_loop().create_future())
     await children.close()
+
+
+# --- suspects --------------------------------------------------------------------------------
+
+
+@pytest.mark.both_loops
+async def test_an_async_handler_of_a_suspect_runs_on_a_loop_in_a_process_of_its_own() -> None:
+    async with room() as it:
+        pids: set[int] = set()
+        for _ in range(2):
+            outcome = await it.outcome("loop.facts", suspect=True)
+            assert isinstance(outcome, Returned)
+            pid, *told = json.loads(outcome.result)
+            assert told == ["task-1", 3, "MainThread"]
+            pids.add(pid)
+        # Nothing of one suspect is left for the next.
+        assert len(pids) == 2
+        assert os.getpid() not in pids
+        assert it.reported == ["7", "7"]
+        await until(lambda: it.runner.suspects.count == 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("value", ("ValueError", "no")),
+        ("exit", ("SystemExit", "3")),
+        ("cancel", ("CancelledError", "the handler cancelled itself")),
+    ],
+)
+async def test_what_an_async_handler_of_a_suspect_raises_is_a_failure_as_ever(
+    name: str, told: tuple[str, str]
+) -> None:
+    async with room() as it:
+        assert failed(await it.outcome("loop.raise", name, suspect=True)) == told
+
+
+async def test_a_suspect_may_reject_as_any_other() -> None:
+    async with room() as it:
+        assert isinstance(await it.outcome("loop.raise", "reject", suspect=True), Rejected)
+
+
+async def test_an_async_handler_of_a_suspect_is_cancelled_at_its_deadline(tmp_path: Path) -> None:
+    async with room() as it:
+        path = tmp_path / "begun"
+        assert isinstance(await it.outcome("loop.sleep", str(path), suspect=True), TimedOut)
+        assert (tmp_path / "begun.cleaned").exists()
+        assert not lives(int(path.read_text()))
+
+
+async def test_an_async_handler_of_a_suspect_may_finish_as_it_is_told_to_end(
+    tmp_path: Path,
+) -> None:
+    async with room() as it:
+        run, attempt = await begun(it, "loop.finish", tmp_path / "begun", suspect=True)
+        attempt.end(Interrupted())
+        assert await run == (Returned('"finished"'), False)
+
+
+@pytest.mark.both_loops
+@pytest.mark.parametrize(
+    ("type_", "how"), [("loop.die", "SIGKILL (as when"), ("thread.die", "SIGSEGV")]
+)
+async def test_a_suspect_whose_process_dies_has_crashed_and_says_how(type_: str, how: str) -> None:
+    async with room() as it:
+        outcome = await it.outcome(type_, suspect=True)
+        assert isinstance(outcome, Crashed)
+        assert outcome.failure.class_name == "ProcessDied"
+        assert how in outcome.failure.message
+
+
+async def test_a_suspect_that_chose_to_run_in_a_process_fails_an_attempt_as_it_dies() -> None:
+    async with room() as it:
+        assert failed(await it.outcome("child.die", "exit", suspect=True))[0] == "ProcessDied"
+
+
+async def test_a_suspect_is_not_blamed_if_its_daemon_is_told_to_end_with_it() -> None:
+    async with room() as it:
+        attempt = Attempt()
+        run = asyncio.create_task(it.run("loop.die", None, attempt, suspect=True))
+        await until(lambda: it.runner.suspects.count == 1)
+        await until(lambda: it.runner.suspects.count == 0)
+        attempt.end(Interrupted())
+        assert await run == (Interrupted(), False)
+
+
+async def test_a_type_that_a_process_does_not_find_counts_nothing() -> None:
+    missing = pool(f"{in_children.__name__}:few")
+    async with room() as it:
+        it.runner.suspects, before = missing, it.runner.suspects
+        with pytest.raises(NoChild, match=r"has none for 'loop\.facts'"):
+            await it.outcome("loop.facts", suspect=True)
+        assert isinstance(await it.outcome("child.echo", 1, suspect=True), Returned)
+        await missing.close()
+        it.runner.suspects = before

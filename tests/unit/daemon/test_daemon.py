@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from ftq import Context, Registry, Reject, Retry, RetryPolicy
 from ftq.lifecycle import State
-from ftq.testing import MemoryAws, outside_work, run
+from ftq.testing import MemoryAws, ProcessLoop, outside_work, run
 from ftq.wire import queue
 from ftq_daemon import events as facts
 from tests.unit.daemon.bench import Bench
@@ -25,7 +25,7 @@ def play(story: Story, aws: MemoryAws | None = None) -> None:
         async with Bench(aws or MemoryAws()) as bench:
             await story(bench)
 
-    run(main, limit_seconds=24 * 3600)
+    run(main, limit_seconds=24 * 3600, loop_factory=ProcessLoop)
 
 
 class Number(BaseModel):
@@ -395,19 +395,21 @@ def test_a_handler_that_exits_does_not_take_the_daemon_along() -> None:
 
 def test_a_task_that_keeps_killing_its_daemon_is_quarantined() -> None:
     registry = Registry()
+    benches: list[Bench] = []
 
     @registry.handler("killer")
     async def killer(_: Number) -> None:
-        await asyncio.Event().wait()
+        await benches[0].die()
 
     async def story(bench: Bench) -> None:
+        benches.append(bench)
         submitted = await bench.submit("killer", {})
-        for _ in range(3):
+        for _ in range(2):
             worker = await bench.start(registry)
-            await worker.tells("task.claimed")
-            worker.kill()
-        await bench.start(registry)
+            await asyncio.wait({worker.run})
+        last = await bench.start(registry)
         (task,) = await bench.ended(submitted.id)
+        assert not last.run.done()
         assert task.last_error is not None
         assert (task.attempts, task.crashes, task.last_error.kind) == (0, 3, "crash_loop")
         crashed = [entry for entry in task.history if entry.outcome == "crashed"]

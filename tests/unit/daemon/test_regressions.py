@@ -7,10 +7,11 @@ import asyncio
 from ftq import Context, Registry, RetryPolicy
 from ftq.codec import encode
 from ftq.lifecycle import State
+from ftq.ports import Call, Request
 from ftq.testing import Fault, FaultyPort, script
+from ftq.text import dump
 from ftq.wire import queue
-from ftq.wire.item import Item
-from tests.unit.daemon.bench import TABLE, Bench
+from tests.unit.daemon.bench import Bench
 from tests.unit.daemon.test_daemon import Number, echoing, play
 
 
@@ -82,39 +83,80 @@ def test_a_claim_whose_answer_comes_as_its_lease_ends_is_given_back_and_not_run(
     play(story)
 
 
-def test_a_suspect_that_waited_for_its_turn_still_has_its_lease_as_it_starts() -> None:
-    registry = Registry()
-    held: list[int] = []
+def test_a_stop_awaits_the_receive_under_way_and_shows_to_others_what_it_brings() -> None:
+    async def story(bench: Bench) -> None:
+        worker = await bench.start(echoing())
+        await asyncio.sleep(5)
+        stopping = asyncio.create_task(worker.drain())
+        await asyncio.sleep(3)
+        submitted = await bench.submit("echo", {"n": 1})
+        assert await stopping == 0
+        assert (await bench.task(submitted.id)).claim_no == 0
+        assert (
+            len(queue.read_receive(await bench.aws.call(queue.receive(bench.url, 10, 0, 30)))) == 1
+        )
 
-    @registry.handler("long", timeout=3600)
+    play(story)
+
+
+def test_a_handler_that_starts_during_the_drain_is_told_that_the_daemon_stops() -> None:
+    registry = Registry()
+
+    @registry.handler("ask")
+    async def ask(_: Number, context: Context) -> bool:
+        return context.stopping
+
+    async def story(bench: Bench) -> None:
+        submitted = await bench.submit("ask", {})
+        slow = script({"BatchExecuteStatement": [Fault(after=10)]})
+        worker = await bench.start(registry, port=FaultyPort(bench.aws, slow))
+        await asyncio.sleep(5)
+        await worker.drain()
+        task = await bench.task(submitted.id)
+        assert (task.state, task.result) == (State.SUCCEEDED, "true")
+
+    play(story)
+
+
+def test_a_beat_renews_the_lease_before_it_extends_the_visibility() -> None:
+    registry, calls = Registry(), list[str]()
+
+    @registry.handler("long", timeout=600)
     async def long(_: Number) -> None:
         await asyncio.sleep(300)
 
-    @registry.handler("suspect")
-    async def suspect(_: Number) -> None:
-        await asyncio.sleep(1)
-
     async def story(bench: Bench) -> None:
-        submitted = await bench.submit("suspect", {})
-        for _ in range(2):
-            worker = await bench.start(registry, visibility_seconds=20)
-            await worker.tells("task.claimed")
-            worker.kill()
-        worker = await bench.start(registry, visibility_seconds=20)
-        for _ in range(2):  # the first is swallowed by a poll that outlived its daemon
-            await bench.submit("long", {})
-            await asyncio.sleep(1)
-        assert worker.names() == ["task.claimed"]
-        # The line that says that the claim before crashed shortened the lease again.
+        def watch(call: Call) -> None:
+            if call.operation in ("BatchExecuteStatement", "ChangeMessageVisibilityBatch"):
+                calls.append(call.operation)
 
-        def watch(key: str, _: Item | None, item: Item | None) -> None:
-            if key == submitted.id and item is not None and item["state"]["S"] == "running":
-                held.append(int(item["free_at"]["N"]) - bench.now())
+        await bench.submit("long", {})
+        await bench.start(registry, port=FaultyPort(bench.aws, watch))
+        await asyncio.sleep(10)
+        calls.clear()
+        await asyncio.sleep(100)
+        beats = len(calls) // 2
+        assert beats >= 4
+        assert calls == ["BatchExecuteStatement", "ChangeMessageVisibilityBatch"] * beats
 
-        bench.aws.table(TABLE).watchers.append(watch)
+    play(story)
+
+
+def test_an_unknown_type_is_given_up_after_an_hour_however_often_it_was_sent_afresh() -> None:
+    async def story(bench: Bench) -> None:
+        attributes = queue.read_attributes(await bench.aws.call(queue.depth(bench.dlq_url)))
+        policy = {"deadLetterTargetArn": attributes["QueueArn"], "maxReceiveCount": 13}
+        request: Request = {
+            "QueueUrl": bench.url,
+            "Attributes": {"RedrivePolicy": dump(policy)},
+        }
+        await bench.aws.call(Call("sqs", "SetQueueAttributes", request))
+        submitted = await bench.submit("new", {})
+        began = bench.now()
+        await bench.start(echoing())
         (task,) = await bench.ended(submitted.id)
-        assert (task.state, task.claim_no, task.crashes) == (State.SUCCEEDED, 3, 2)
-        assert len(held) > 3
-        assert min(held) == 19_000
+        assert (task.state, task.cause) == (State.DEAD, "unknown_type")
+        assert bench.aws.calls["SendMessageBatch"] > 10
+        assert 3600 <= (task.due_at - began) / 1000 < 3700
 
     play(story)

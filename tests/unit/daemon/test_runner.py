@@ -29,8 +29,16 @@ from ftq.outcome import (
     TimedOut,
 )
 from ftq.testing import outside_work, run
+from ftq_daemon.children.child import Child, NoChild
 from ftq_daemon.children.pool import Children
 from ftq_daemon.runner import Attempt, Runner
+
+
+async def _none() -> Child:
+    raise NoChild("not here")
+
+
+NONE = Children(_none, 1, keep=True)
 
 Ending = Interrupted | CancelAsked | Lost
 
@@ -62,7 +70,7 @@ def attempt(
     """Run a handler once; `end` is told to it after so many seconds."""
 
     async def main() -> Run:
-        runner, under_way = Runner(5, Children("x:y", "INFO", 1)), Attempt()
+        runner, under_way = Runner(5, NONE, NONE), Attempt()
         context = Context("t", handler.type, 1, 1, 0.0, "c", "", under_way.signals, _report)
         if end is not None:
             asyncio.get_running_loop().call_later(after, under_way.end, end)
@@ -251,7 +259,7 @@ def test_a_thread_that_does_not_end_is_left_behind_and_told_that_its_claim_is_lo
         seen.append(context.lost)
 
     async def main() -> None:
-        runner, under_way = Runner(0.01, Children("x:y", "INFO", 1)), Attempt()
+        runner, under_way = Runner(0.01, NONE, NONE), Attempt()
         context = Context("t", "stuck", 1, 1, 0.0, "c", "", under_way.signals, _report)
         with outside_work():
             outcome, left = await runner.run(the(registry), "{}", context, under_way)

@@ -14,9 +14,11 @@ from ftq.lifecycle import FINAL, OPEN, Move, State, follow
 from ftq.outcome import (
     AskedRetry,
     CancelAsked,
+    Crashed,
     Interrupted,
     Invalid,
     Lost,
+    Orphaned,
     Outcome,
     Quarantined,
     Raised,
@@ -28,12 +30,14 @@ from ftq.refusal import YIELD_JITTER, Drop, DropDead, Forget, Insert, Ours, Revi
 from ftq.retry import RetryPolicy
 from ftq.task import Entry, Task, failure
 from ftq.verdict import (
+    ORPHANS,
     Abandon,
     Cancel,
     Cause,
     Complete,
     Counter,
     DeadLetter,
+    Lapse,
     Release,
     RetryAt,
     Run,
@@ -42,6 +46,7 @@ from ftq.verdict import (
     admit,
     judge,
     lapsed,
+    stay_apart,
 )
 from ftq.wire.statements import Statements
 
@@ -69,6 +74,9 @@ COUNTED: list[tuple[Outcome, Counter | None]] = [
     (Quarantined(failure("crash_loop", "CrashLoop", "x")), RELEASES),
     (Quarantined(failure("unknown_type", "UnknownType", "x")), RELEASES),
     (Quarantined(failure("payload_lost", "PayloadLost", "x")), RELEASES),
+    (Orphaned(1), RELEASES),
+    (Orphaned(3), RELEASES),
+    (Crashed(FAILED), None),
     (Lost(), None),
 ]
 POLICIES = [
@@ -92,17 +100,26 @@ def test_every_kind_of_outcome_is_among_the_cases() -> None:
     assert {type(outcome) for outcome, _ in COUNTED} == set(get_args(Outcome))
 
 
-def test_every_settle_but_complete_adds_exactly_one_and_follows_the_table() -> None:
+def test_every_settle_but_complete_adds_one_for_each_claim_and_follows_the_table() -> None:
     for (outcome, counter), attempts, policy, asked, dice in CASES:
         verdict = judged(outcome, attempts, policy, asked, dice)
         if isinstance(verdict, Abandon):
             assert isinstance(outcome, Lost)
+            continue
+        if isinstance(verdict, Lapse):
+            # It settles nothing: the crash is what no counter knows of.
+            assert isinstance(outcome, Crashed)
             continue
         task = replace(TASK, attempts=attempts)
         entry = Entry(3, "d1", NOW, "x")
         statement = Statements("tasks").settle(task, verdict, entry, grace=1, retention=1)
         text = str(statement.request["Statement"])
         added = [each for each in Counter if f'SET "{each}"="{each}"+1' in text]
+        if isinstance(verdict, Release) and isinstance(outcome, Orphaned):
+            assert (added, verdict.claims) == ([], outcome.claims + 1)
+            summed = {"N": str(task.releases + verdict.claims)}
+            assert str(summed) in str(statement.request["Parameters"])
+            continue
         cancelled = isinstance(verdict, Cancel)
         expected = RELEASES if cancelled else counter
         assert added == ([] if expected is None else [expected]), (outcome, verdict)
@@ -237,7 +254,7 @@ BEFORE = replace(TASK, claim_no=2, attempts=0, claimed_by="d7", free_at=NOW - 5)
 
 @pytest.mark.parametrize("state", sorted(OPEN))
 def test_a_claim_taken_over_from_a_running_one_is_written_down_as_a_crash(state: State) -> None:
-    entry = lapsed(TASK, replace(BEFORE, state=state))
+    entry = lapsed(TASK, replace(BEFORE, state=state), 3)
     crash = Entry(2, "d7", NOW - 5, "crashed")
     assert entry == (crash if state is State.RUNNING else None)
 
@@ -245,15 +262,64 @@ def test_a_claim_taken_over_from_a_running_one_is_written_down_as_a_crash(state:
 def test_after_a_lost_reply_the_crash_is_found_by_arithmetic() -> None:
     crashed = replace(TASK, attempts=0, releases=1, history=(Entry(1, "d1", 1, "released"),))
     assert crashed.crashes == 1
-    entry = lapsed(crashed, None)
+    entry = lapsed(crashed, None, 3)
     assert entry is not None
     assert (entry.claim_no, entry.outcome) == (2, "crashed")
 
 
 def test_after_a_lost_reply_a_crash_already_written_down_is_not_written_again() -> None:
     history = (Entry(1, "d1", 1, "crashed"), Entry(2, "d1", 2, "released"))
-    assert lapsed(replace(TASK, attempts=0, releases=1, history=history), None) is None
-    assert lapsed(replace(TASK, claim_no=1, attempts=0), None) is None
+    assert lapsed(replace(TASK, attempts=0, releases=1, history=history), None, 3) is None
+    assert lapsed(replace(TASK, claim_no=1, attempts=0), None, 3) is None
+
+
+def test_a_suspect_whose_daemon_died_is_orphaned_and_given_back_with_the_claim_that_finds_it() -> (
+    None
+):
+    suspect = replace(TASK, claim_no=4, attempts=0)
+    before = replace(BEFORE, claim_no=3, state=State.RUNNING)
+    entry = lapsed(suspect, before, 3)
+    assert entry == Entry(3, "d7", NOW - 5, "orphaned")
+    found = replace(suspect, history=(entry,))
+    assert admit(found, 3) == Settle(Orphaned(1))
+    # Whoever found that may have died in turn.
+    assert admit(replace(found, claim_no=5), 3) == Settle(Orphaned(2))
+
+
+def test_a_suspect_whose_own_process_died_is_guilty_whatever_follows() -> None:
+    told = Entry(3, "d7", NOW - 5, "crashed", "ProcessDied", 100)
+    found = replace(TASK, claim_no=4, attempts=0, history=(told,))
+    before = replace(BEFORE, claim_no=3, state=State.RUNNING)
+    assert lapsed(found, before, 3) is None
+    assert isinstance(admit(found, 3), Settle)
+    next_one = lapsed(replace(found, claim_no=5), replace(before, claim_no=4), 3)
+    assert next_one is not None
+    assert next_one.outcome == "crashed"
+
+
+def test_a_suspect_is_orphaned_so_often_and_not_for_ever() -> None:
+    before = replace(BEFORE, claim_no=30, state=State.RUNNING)
+    old = [Entry(n, "d", 1, "orphaned") for n in range(1, 1 + ORPHANS)]
+    for past, outcome in ((0, "crashed"), (1, "orphaned")):
+        releases = 28 - past
+        history = tuple(old)
+        suspect = replace(
+            TASK, claim_no=31, past=past, attempts=0, releases=releases - 1, history=history
+        )
+        assert suspect.crashes == 3
+        entry = lapsed(suspect, before, 3)
+        assert entry is not None
+        assert entry.outcome == outcome
+
+
+def test_an_orphan_stays_apart_for_longer_each_time_within_bounds() -> None:
+    history: tuple[Entry, ...] = ()
+    waits: list[int] = []
+    for n in range(1, 9):
+        history += (Entry(n, "d", 1, "orphaned"),)
+        waits.append(stay_apart(replace(TASK, history=history), 60_000, 0.5))
+    assert waits == [60_000, 120_000, 240_000, 480_000, 900_000, 900_000, 900_000, 900_000]
+    assert stay_apart(replace(TASK, history=history[:1]), 60_000, 0.0) == 30_000
 
 
 # --- refuse ----------------------------------------------------------------------------------

@@ -36,10 +36,11 @@ from ftq.refusal import Drop, DropDead, Insert, Ours, Refusal, Revive, Yield, re
 from ftq.retry import RetryPolicy
 from ftq.task import Entry, Task, bucket_of, failure
 from ftq.testing.dynamodb import MemoryDynamo
-from ftq.verdict import Abandon, Complete, Counter, Settle, Settlement, admit, judge
+from ftq.verdict import Abandon, Complete, Counter, Lapse, Settle, Settlement, admit, judge
 from ftq.wire import create
+from ftq.wire.claimant import Claimant, claimed, revived
 from ftq.wire.item import read_task
-from ftq.wire.statements import Claimant, Statement, Statements, claimed, revived
+from ftq.wire.statements import Statement, Statements
 from ftq.wire.table import Duplicate, Refused, Result, Written, execute, put, read_execute
 
 EPOCH = 1_800_000_000_000
@@ -462,7 +463,7 @@ class TwoClaimants(RuleBasedStateMachine):
             now=self.now,
             dice=0.5,
         )
-        assert not isinstance(verdict, Abandon)
+        assert not isinstance(verdict, Abandon | Lapse)
         entry = Entry(task.claim_no, side.name, self.now, "ended")
         statement = WRITE.settle(task, verdict, entry, grace=GRACE, retention=RETENTION)
         write = Write("settle", statement, self.now, task.claim_no, verdict=verdict)

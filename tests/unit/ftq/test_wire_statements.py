@@ -17,8 +17,9 @@ from ftq.task import Entry, Task, bucket_of, failure
 from ftq.testing.dynamodb import MemoryDynamo
 from ftq.verdict import Cancel, Cause, Complete, Counter, DeadLetter, Release, RetryAt, Settlement
 from ftq.wire import create
+from ftq.wire.claimant import Claimant, claimed, revived
 from ftq.wire.item import Value, number, read_task, text, to_item
-from ftq.wire.statements import Claimant, Statement, Statements, claimed, revived
+from ftq.wire.statements import Statement, Statements
 from ftq.wire.table import Duplicate, Refused, Result, Written, execute, put, read_execute
 
 NOW = 1_800_000_000_000
@@ -71,6 +72,8 @@ BUILDERS: dict[str, Callable[[Task], Statement]] = {
     "revive": lambda task: WRITE.revive(task.id, task.claim_no, GRACE, WHO),
     "redrive": lambda task: WRITE.redrive(task, "api", NOW, GRACE),
     "beat": lambda task: WRITE.beat(task.id, task.claim_no, NOW + 59_000),
+    "lapse": lambda task: WRITE.lapse(task, ENTRY),
+    "disown": lambda task: WRITE.disown(task.id, task.claim_token, NOW),
     "beat, history": lambda task: WRITE.beat(task.id, task.claim_no, NOW + 59_000, task.history),
     "progress": lambda task: WRITE.progress(task.id, task.claim_no, '"half"', NOW),
     "cancel": lambda task: WRITE.cancel(task, "api", NOW, RETENTION),
@@ -92,6 +95,7 @@ MOVES: dict[str, Move] = {
     "claim": Move.CLAIM,
     "revive": Move.REVIVE,
     "redrive": Move.REDRIVE,
+    "disown": Move.RELEASE,
     "cancel": Move.CANCEL,
     "sweep, sends": Move.PROMOTE,
     **{f"settle, {name}": verdict.move for name, verdict in VERDICTS.items()},
@@ -447,6 +451,30 @@ def test_a_redrive_begins_a_new_life_and_says_who_did_it() -> None:
     assert (task.past, task.attempts, task.releases, task.sweeps, task.crashes) == (3, 0, 0, 0, 0)
     assert (task.free_at, task.sent_at, task.cancel_requested) == (0, NOW, 0)
     assert task.history[-1] == Entry(3, "api", NOW, "redriven")
+
+
+def test_a_lapse_ends_the_lease_counts_nothing_and_says_why() -> None:
+    stored = record(State.RUNNING)
+    task = applied(WRITE.lapse(stored, ENTRY), stored).task
+    assert task == replace(
+        stored, free_at=ENTRY.at, updated_at=ENTRY.at, history=(*stored.history, ENTRY)
+    )
+
+
+def test_a_claim_is_disowned_by_its_token_and_counts_as_given_back() -> None:
+    stored = record(State.RUNNING)
+    task = applied(WRITE.disown("t1", stored.claim_token, NOW), stored).task
+    assert (task.state, task.free_at) == (State.QUEUED, 0)
+    assert (task.releases, task.crashes) == (stored.releases + 1, stored.crashes)
+    refused = applied(WRITE.disown("t1", "another", NOW), stored)
+    assert isinstance(refused.result, Refused)
+    assert refused.task == stored
+
+
+def test_orphaned_claims_are_given_back_with_the_one_that_finds_them() -> None:
+    stored = record(State.RUNNING)
+    task = applied(settled(Release(claims=3))(stored), stored).task
+    assert (task.state, task.releases) == (State.QUEUED, stored.releases + 3)
 
 
 def test_a_beat_renews_the_lease_and_brings_the_record() -> None:

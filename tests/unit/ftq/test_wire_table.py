@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from ftq.lifecycle import State
 from ftq.sweep import Overdue
 from ftq.task import Task
+from ftq.wire.claimant import Claimant
 from ftq.wire.item import number, text, to_item
-from ftq.wire.statements import Claimant, Statements
+from ftq.wire.statements import Statements
 from ftq.wire.table import (
     INDEX,
     Beside,

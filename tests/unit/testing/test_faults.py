@@ -21,8 +21,9 @@ from ftq.testing import (
     script,
 )
 from ftq.wire import create, queue, table
+from ftq.wire.claimant import Claimant
 from ftq.wire.queue import Outgoing
-from ftq.wire.statements import Claimant, Statements
+from ftq.wire.statements import Statements
 from ftq.wire.table import Failed, Refused
 
 WHO = Claimant("d1", "token", 1, 2)

@@ -9,8 +9,9 @@ from ftq.task import Entry, Task, bucket_of, failure
 from ftq.testing import MemoryAws, MemorySyncPort, run
 from ftq.verdict import Complete, Counter, Release, RetryAt
 from ftq.wire import create, table
+from ftq.wire.claimant import Claimant
 from ftq.wire.item import read_task, text
-from ftq.wire.statements import Claimant, Statements
+from ftq.wire.statements import Statements
 
 NOW = 1_800_000_000_000
 TO = Statements("tasks")

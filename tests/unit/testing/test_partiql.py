@@ -15,8 +15,9 @@ from ftq.testing.partiql import (
     parse,
 )
 from ftq.verdict import Cancel, Cause, Complete, Counter, DeadLetter, Release, RetryAt
+from ftq.wire.claimant import Claimant
 from ftq.wire.item import Item, Value
-from ftq.wire.statements import Claimant, Statement, Statements
+from ftq.wire.statements import Statement, Statements
 
 TASK = Task(id="t1", type="a", queue="q", state=State.QUEUED, claim_no=1)
 WHO = Claimant("d1", "token", 1, 2)

@@ -1,0 +1,56 @@
+"""Who claims, and the record as a granted claim leaves it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ftq.lifecycle import Move, State, follow
+from ftq.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """Who claims, and how.
+
+    Attributes:
+        by: The daemon.
+        token: Fresh and random for each claim, so that a lost reply can be told from a loss.
+        now: Milliseconds since the epoch.
+        lease_end: Until when, in milliseconds since the epoch.
+    """
+
+    by: str
+    token: str
+    now: int
+    lease_end: int
+
+
+def claimed(before: Task, who: Claimant) -> Task:
+    """The record as a granted claim leaves it."""
+    return replace(
+        before,
+        state=follow(before.state, Move.CLAIM),
+        claim_no=before.claim_no + 1,
+        free_at=who.lease_end,
+        claimed_by=who.by,
+        claim_token=who.token,
+        updated_at=who.now,
+    )
+
+
+def revived(dead: Task, who: Claimant, grace: int) -> Task:
+    """The record as a granted revival leaves it: a claim at the start of a new life."""
+    fresh = replace(
+        dead,
+        state=State.QUEUED,
+        past=dead.claim_no,
+        attempts=0,
+        releases=0,
+        sweeps=0,
+        cause="",
+        sent_at=who.now,
+        due_at=who.now + grace,
+        expires_at=0,
+        cancel_requested=0,
+    )
+    return claimed(fresh, who)
