@@ -105,7 +105,8 @@ async def test_two_processes_share_the_work_and_answer_as_one() -> None:
     assert not any(map(runs, both))
 
 
-async def test_ecs_hears_one_voice_and_that_as_long_as_any_process_works() -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+async def test_ecs_hears_one_voice_and_that_as_long_as_any_process_works(processes: int) -> None:
     told: list[object] = []
 
     async def agent(request: web.Request) -> web.Response:
@@ -117,11 +118,11 @@ async def test_ecs_hears_one_voice_and_that_as_long_as_any_process_works() -> No
     async with TestServer(app) as server:
         async with stage(
             daemons=1,
-            FTQ_PROCESSES="2",
+            FTQ_PROCESSES=str(processes),
             FTQ_CONCURRENCY="4",
             ECS_AGENT_URI=str(server.make_url("/")),
         ) as on:
-            assert len(set(await run_some(on, ms=300))) == 2
+            assert len(set(await run_some(on, ms=300))) == processes
             await eventually(lambda: told)
         assert told == [True, False]
 

@@ -87,9 +87,39 @@ MUTANTS: Final = (
     ),
     Mutant(
         "R4",
-        "suspects run together",
+        "suspects run among others",
         "ftq/verdict.py",
         (("return Run(suspect=task.crashes >= crash_limit - 1)", "return Run(suspect=False)"),),
+    ),
+    Mutant(
+        "R4",
+        "a suspect is blamed for the death of its daemon",
+        "ftq/verdict.py",
+        (("orphaned = task.crashes >= crash_limit and spared and not guilty", "orphaned = False"),),
+    ),
+    Mutant(
+        "R4",
+        "a suspect is never blamed",
+        "ftq/verdict.py",
+        (("and spared and not guilty", "and spared"),),
+    ),
+    Mutant(
+        "R4",
+        "the death of a suspect's process is a failed attempt",
+        "ftq_daemon/runner.py",
+        (('if handler.run_in == "process":\n        # It', "if True:\n        # It"),),
+    ),
+    Mutant(
+        "R5",
+        "what is disowned is whatever runs there",
+        _STATEMENTS,
+        (('where = [("claim_token", "=", text(token)), ("state",', 'where = [("state",'),),
+    ),
+    Mutant(
+        "R5",
+        "a claim of which nobody knows is left to lapse",
+        "ftq_daemon/claims.py",
+        (("return await self._disown(received, envelope, who)\n", "raise\n"),),
     ),
     Mutant(
         "R5",
@@ -114,8 +144,8 @@ MUTANTS: Final = (
         _STATEMENTS,
         (
             (
-                "case Release(counter):\n                add = (counter,)\n",
-                "case Release(_):\n",
+                "if claims == 1:\n                    add = (counter,)\n",
+                "if claims == 1:\n                    pass\n",
             ),
         ),
     ),
@@ -125,8 +155,8 @@ MUTANTS: Final = (
         "ftq/verdict.py",
         (
             (
-                "counter: Counter = Counter.RELEASES\n    move: Move = Move.RELEASE",
-                "counter: Counter = Counter.ATTEMPTS\n    move: Move = Move.RELEASE",
+                "counter: Counter = Counter.RELEASES\n    claims",
+                "counter: Counter = Counter.ATTEMPTS\n    claims",
             ),
         ),
     ),
@@ -155,6 +185,30 @@ MUTANTS: Final = (
         (("elif since >= self._interval and", "elif False and"),),
     ),
     Mutant(
+        "R13",
+        "the message is extended before the lease",
+        "ftq_daemon/beat.py",
+        (
+            (
+                "        try:\n            await self._renew_table(holding)\n",
+                "        try:\n"
+                "            await holding.received.queue.extend(holding.received)\n"
+                "            await self._renew_table(holding)\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "R16",
+        "a fresh copy does not say since when it was refused",
+        "ftq_daemon/queue.py",
+        (
+            (
+                "wire.mark(wire.REFUSED_SINCE, str(received.message.refused_since))",
+                "{}",
+            ),
+        ),
+    ),
+    Mutant(
         "R14",
         "a daemon that is cut off lets its handler run on",
         "ftq_daemon/beat.py",
@@ -170,7 +224,12 @@ MUTANTS: Final = (
         "R17",
         "a crashed claim is not written down",
         "ftq_daemon/work.py",
-        (("if claim.lapsed is not None and not await self._write_crash(holding):", "if False:"),),
+        (
+            (
+                "if claim.lapsed is not None and not await self.beat.write_crash(holding):",
+                "if False:",
+            ),
+        ),
     ),
     Mutant(
         "R19",
@@ -201,6 +260,35 @@ MUTANTS: Final = (
         "messages that come during a stop are claimed",
         "ftq_daemon/daemon.py",
         (("        self.attempts.stopping = True\n", ""),),
+    ),
+    Mutant(
+        "drain",
+        "the receive under way is not awaited",
+        "ftq_daemon/daemon.py",
+        (
+            (
+                "await asyncio.wait({polls, *self.intake.attempts}, timeout",
+                "await asyncio.wait({stopping, *self.intake.attempts}, timeout",
+            ),
+            ("        await asyncio.wait({polls}, timeout=left_to_receive)\n", ""),
+            (
+                "        self.work.stop()\n",
+                "        self.work.stop()\n"
+                "        stopping = asyncio.create_task(asyncio.sleep(0))\n",
+            ),
+        ),
+    ),
+    Mutant(
+        "drain",
+        "a handler that starts during the drain is not told",
+        "ftq_daemon/work.py",
+        (("Attempt(Signals(stopping=self._stopping))", "Attempt(Signals())"),),
+    ),
+    Mutant(
+        "cause",
+        "a settle does not say who ran it",
+        "ftq_daemon/settler.py",
+        (("            by=self.daemon,\n", '            by="",\n'),),
     ),
     Mutant(
         "order",

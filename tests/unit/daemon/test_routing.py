@@ -6,15 +6,17 @@ The table is also docs/reference/routing.md; a test here holds the two together.
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from ftq import Context, Registry, Reject, Retry, RetryPolicy
+from ftq.codec import encode
 from ftq.lifecycle import State
-from ftq.wire import queue
-from tests.unit.daemon.bench import Bench
+from ftq.wire import queue, table
+from tests.unit.daemon.bench import TABLE, Bench
 from tests.unit.daemon.test_daemon import Number, play
 
 BASE = 100
@@ -75,6 +77,15 @@ ROWS = {
             (15, 45),
             "nothing",
             "unknown_type, after an hour",
+        ),
+        Row("payload lost", "a large one is gone", "dead", None, "releases", "payload_lost"),
+        Row(
+            "record expired",
+            "a dead letter comes back too late",
+            "put aside",
+            None,
+            "nothing",
+            "record_expired (no record)",
         ),
         Row("unreadable", "no envelope", "put aside", None, "nothing", "unreadable (no record)"),
     )
@@ -183,6 +194,9 @@ def test_what_fails_every_time_is_dead_once_its_attempts_are_spent(name: str) ->
         await worker.drain()
         (copy,) = await bench.dead_letters()
         assert (task.attempts, task.releases, task.crashes) == (3, 0, 0)
+        assert [(entry.claim_no, entry.by) for entry in task.history] == [
+            (claim_no, "daemon-0") for claim_no in (1, 2, 3)
+        ]
         assert str(copy.attributes[queue.CAUSE]["StringValue"]).startswith(ROWS[name].end)
 
     play(story)
@@ -252,5 +266,84 @@ def test_an_unknown_type_is_hidden_for_a_while_and_nothing_is_counted() -> None:
         assert (task.state, task.claim_no, task.releases) == (State.QUEUED, 0, 0)
         low, high = ROWS["unknown type"].seconds or (0, 0)
         assert low <= waited <= high + 1.1
+
+    play(story)
+
+
+async def cause_of_the_only_dead_letter(bench: Bench) -> str:
+    (copy,) = await bench.dead_letters()
+    return str(copy.attributes[queue.CAUSE]["StringValue"])
+
+
+def named(cause: str, name: str) -> bool:
+    """Whether a cause is the one that the table says for what happens."""
+    return cause.partition(" · ")[0] == re.split(r"[, ]", ROWS[name].end)[0]
+
+
+def test_what_crashes_every_time_is_dead_by_crash_loop() -> None:
+    registry = Registry()
+
+    async def story(bench: Bench) -> None:
+        @registry.handler("kills")
+        async def kills(_: Number) -> None:
+            await bench.die()
+
+        submitted = await bench.submit("kills", {})
+        for _ in range(2):
+            worker = await bench.start(registry)
+            await asyncio.wait({worker.run})
+        worker = await bench.start(registry)
+        (task,) = await bench.ended(submitted.id)
+        await worker.drain()
+        assert (task.attempts, task.crashes) == (0, 3)
+        assert named(await cause_of_the_only_dead_letter(bench), "crash")
+
+    play(story)
+
+
+def test_a_type_that_stays_unknown_is_dead_after_an_hour() -> None:
+    async def story(bench: Bench) -> None:
+        submitted = await bench.submit("fails", {})
+        worker = await bench.start(Registry())
+        (task,) = await bench.ended(submitted.id)
+        await worker.drain()
+        assert (task.attempts, task.crashes) == (0, 0)
+        assert 3600 <= (task.due_at - task.created_at) / 1000 < 3700
+        assert named(await cause_of_the_only_dead_letter(bench), "unknown type")
+
+    play(story)
+
+
+def test_a_payload_that_is_gone_is_dead_and_no_attempt_is_spent() -> None:
+    async def story(bench: Bench) -> None:
+        planned = bench.plan("fails", {"n": 0, "pad": "x" * 2000})
+        await bench.aws.call(table.put(TABLE, planned.task))
+        await bench.send(encode(planned.task, None), queue.mark(queue.STORED, "1"))
+        worker = await bench.start(failing())
+        (task,) = await bench.ended(planned.task.id)
+        await worker.drain()
+        assert (task.attempts, task.releases) == (0, 1)
+        assert named(await cause_of_the_only_dead_letter(bench), "payload lost")
+
+    play(story)
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "claim_no"),
+    [
+        ("record expired", '{"v": 1, "id": "gone", "type": "fails", "payload": {}}', "3"),
+        ("unreadable", "no envelope", ""),
+    ],
+)
+def test_a_message_without_a_record_that_cannot_be_run_is_put_aside(
+    name: str, body: str, claim_no: str
+) -> None:
+    async def story(bench: Bench) -> None:
+        await bench.send(body, queue.mark(queue.CLAIM_NO, claim_no) if claim_no else None)
+        worker = await bench.start(failing())
+        await worker.tells("message.refused" if claim_no else "message.put_aside")
+        await worker.drain()
+        assert named(await cause_of_the_only_dead_letter(bench), name)
+        assert await bench.backlog() == 0
 
     play(story)
