@@ -23,10 +23,7 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Crashed:
-    """The claim before ours lapsed without a word; `by` held it.
-
-    Or, with how it died, a suspect's own process ended under our claim.
-    """
+    """The claim before ours, of `by`, lapsed; or, with how it died, the process of a suspect."""
 
     name: ClassVar[str] = "task.crashed"
     task: Task
@@ -288,8 +285,7 @@ class Events:
 
     Attributes:
         sinks: Who listens, in order.
-        broken: How many times a sink failed; shown in the metrics, for a failing sink may be
-            the very one that would have logged it.
+        broken: How many times a sink failed: for the metrics, as it may be the log that did.
     """
 
     sinks: Sequence[Sink] = ()
