@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from api_lambda.http import Request
-from api_lambda.problems import NOT_JSON, TOO_LARGE, Problem, invalid
+from api_lambda.problems import ENCODED, NOT_JSON, TOO_LARGE, Problem, invalid
 from ftq.limits import (
     DELAY_SECONDS,
     KEY_PATTERN,
@@ -145,8 +145,12 @@ def read_json(request: Request, most: int = BODY_BYTES) -> Json:
         most: Bytes that it may have.
 
     Raises:
-        Problem: 413, it cannot hold a payload within the limit; 400, it is no JSON.
+        Problem: 413, it cannot hold a payload within the limit; 415, it is compressed; 400, it
+            is no JSON.
     """
+    # Its type is not looked at: what clients say by default (`curl -d`: a form) is often untrue.
+    if request.headers.get("content-encoding", "").strip().lower() not in ("", "identity"):
+        raise Problem(ENCODED, "Send the body as it is, without a Content-Encoding.")
     body = request.body()
     if body is None:
         raise Problem(NOT_JSON, "The body is marked as base64 and is not.")
@@ -187,7 +191,7 @@ def read_fields(model: type[Fields], request: Request) -> Fields:
     """The fields of a body that may be left out altogether.
 
     Raises:
-        Problem: 400, 413 as `read_json`; 422, with the fields that are malformed or unknown.
+        Problem: 400, 413, 415 as `read_json`; 422, with the fields that are malformed or unknown.
     """
     return validated(model, read_json(request) if request.text else {})
 
@@ -262,7 +266,7 @@ def check_registry(registry: Registry | None, type_: str, payload: str) -> None:
 def faults(error: ValidationError, root: str = "") -> list[tuple[str, str]]:
     """One (dotted path, what is wrong) pair for each fault."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    return [(_path(root, each["loc"]), _words(each["msg"])) for each in found]
+    return [(_path(root, each["loc"]), _words(each["type"], each["msg"])) for each in found]
 
 
 def _path(root: str, where: Sequence[int | str]) -> str:
@@ -270,5 +274,7 @@ def _path(root: str, where: Sequence[int | str]) -> str:
     return ".".join(filter(None, (root, *parts)))
 
 
-def _words(message: str) -> str:
+def _words(kind: str, message: str) -> str:
+    if kind == "union_tag_invalid":  # the one message that quotes what was given
+        return "Input tag does not match any of the expected tags"
     return message.removeprefix("Value error, ").removeprefix("Assertion failed, ")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Final, cast
 
 from typing_extensions import TypedDict
 
@@ -25,6 +25,9 @@ from ftq.errors import KeyConflict
 from ftq.submission import same_task
 from ftq.task import Task
 from ftq.text import Json
+
+# Of one task. With all of a hundred tasks an answer could outgrow Lambda's 6 MB.
+ERRORS: Final = 10
 
 
 class Taken(Accepted):
@@ -106,5 +109,5 @@ def _answer(
 
 def _result(found: Task | Problem) -> Taken | Refused:
     if isinstance(found, Problem):
-        return {"status": found.kind.status, "problem": found.document()}
+        return {"status": found.kind.status, "problem": found.document(ERRORS)}
     return {"status": 202, **accepted(found)}

@@ -67,5 +67,6 @@ def build(settings: ApiSettings, port: SyncPort, environ: Mapping[str, str] = os
             trace=lambda: environ.get("_X_AMZN_TRACE_ID", ""),
             dlq_url=settings.dlq_url or "",
             sleep=time.sleep,
-        )
+        ),
+        frozenset(settings.cors_origins),
     )

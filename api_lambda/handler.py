@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Mapping
 
 from api_lambda.bootstrap import api
 from api_lambda.http import Answer, answer
@@ -13,7 +12,7 @@ from api_lambda.problems import BUG, Problem
 from ftq.errors import RegistryError, SettingsError
 
 
-def handler(event: Mapping[str, object], context: object) -> Answer:
+def handler(event: object, context: object) -> Answer:
     """Answer one request. Never raises: a raise would be API Gateway's bare 500.
 
     Args:

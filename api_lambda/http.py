@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, quote
 
 from pydantic import WithJsonSchema
 
+VERSION: Final = "2.0"
 CORRELATION: Final = "x-correlation-id"
 # The longest name of a caller that is kept in a task's history.
 CALLER_CHARS: Final = 120
@@ -55,6 +56,7 @@ class Request:
         params: What the route's template found in the path, decoded.
         query: The query, decoded, in order.
         caller: Who asks, as API Gateway's authorizer says; '' if it says nothing.
+        foreign: Whether the event was none of payload format 2.0.
     """
 
     method: str
@@ -66,6 +68,7 @@ class Request:
     params: Mapping[str, str] = field(default_factory=dict)
     query: tuple[tuple[str, str], ...] = ()
     caller: str = ""
+    foreign: bool = False
 
     def body(self) -> bytes | None:
         """The body's bytes; None if they cannot be decoded."""
@@ -95,8 +98,9 @@ class Response:
     media_type: str = "application/json"
 
 
-def read_request(event: Mapping[str, object]) -> Request:
+def read_request(given: object) -> Request:
     """The request that an event stands for. Never raises: what is missing is empty."""
+    event = _mapping(given)
     context = _mapping(event.get("requestContext"))
     http = _mapping(context.get("http"))
     path = _text(event.get("rawPath")) or _text(http.get("path")) or "/"
@@ -116,6 +120,9 @@ def read_request(event: Mapping[str, object]) -> Request:
         is_base64=event.get("isBase64Encoded") is True,
         query=_query(_text(event.get("rawQueryString"))),
         caller=_caller(_mapping(context.get("authorizer"))),
+        # Format 1.0, and load balancers, have no `http` there.
+        foreign=not isinstance(context.get("http"), Mapping)
+        or event.get("version", VERSION) != VERSION,
     )
 
 

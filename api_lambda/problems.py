@@ -5,6 +5,7 @@ A problem never quotes a payload, a stored record or what AWS said.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +17,7 @@ from ftq.lifecycle import State
 
 # Problems with more fields than this say so for the first ones only.
 ERRORS: Final = 50
+# As characters of the answer, where one that is not ASCII takes six or twelve.
 FIELD_CHARS: Final = 200
 MESSAGE_CHARS: Final = 500
 MEDIA_TYPE: Final = "application/problem+json"
@@ -88,6 +90,7 @@ class ProblemDocument(Members):
 
 
 NOT_JSON: Final = Kind(400, "not-json", "The body is not acceptable JSON")
+FOREIGN: Final = Kind(400, "unknown-event", "The event is not of payload format 2.0")
 NO_TASK: Final = Kind(404, "no-such-task", "There is no such task")
 NO_ROUTE: Final = Kind(404, "no-such-route", "There is nothing here")
 METHOD: Final = Kind(405, "method-not-allowed", "This method is not allowed here")
@@ -95,6 +98,7 @@ KEY_CONFLICT: Final = Kind(409, "key-conflict", "The idempotency key stands for 
 ALREADY_FINAL: Final = Kind(409, "already-final", "The task has already ended")
 NOT_DEAD: Final = Kind(409, "not-dead", "The task is not dead")
 TOO_LARGE: Final = Kind(413, "too-large", "The payload is too large")
+ENCODED: Final = Kind(415, "encoded-body", "The body is compressed, or encoded otherwise")
 INVALID: Final = Kind(422, "invalid", "Some fields are not valid")
 BUG: Final = Kind(500, "internal", "Something went wrong here")
 UNAVAILABLE: Final = Kind(503, "unavailable", "The service is not available for now")
@@ -135,8 +139,8 @@ class Problem(Exception):  # RFC 9457 calls it so
         """The response that says so."""
         return Response(self.kind.status, self.document(), self.headers, MEDIA_TYPE)
 
-    def document(self) -> ProblemDocument:
-        """The problem document."""
+    def document(self, most: int = ERRORS) -> ProblemDocument:
+        """The problem document, with at most so many of its errors."""
         document: ProblemDocument = {
             "type": self.kind.type,
             "title": self.kind.title,
@@ -146,8 +150,8 @@ class Problem(Exception):  # RFC 9457 calls it so
         }
         if self.errors:
             document["errors"] = [
-                {"field": field[:FIELD_CHARS], "message": message[:MESSAGE_CHARS]}
-                for field, message in self.errors[:ERRORS]
+                {"field": _cut(field, FIELD_CHARS), "message": _cut(message, MESSAGE_CHARS)}
+                for field, message in self.errors[:most]
             ]
         return document
 
@@ -155,4 +159,14 @@ class Problem(Exception):  # RFC 9457 calls it so
 def invalid(*errors: tuple[str, str]) -> Problem:
     """The problem of fields that are not valid."""
     names = ", ".join(dict.fromkeys(field or "the body" for field, _ in errors[:ERRORS]))
-    return Problem(INVALID, f"Not valid: {names}."[:MESSAGE_CHARS], errors=errors)
+    return Problem(INVALID, _cut(f"Not valid: {names}.", MESSAGE_CHARS), errors=errors)
+
+
+def _cut(text: str, most: int) -> str:
+    """A text that takes at most so many characters of an answer."""
+    cut = text[:most]
+    if cut.isascii() and cut.isprintable():
+        return cut
+    while len(json.dumps(cut)) - 2 > most:
+        cut = cut[: len(cut) * 3 // 4]
+    return cut

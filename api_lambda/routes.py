@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 from urllib.parse import unquote
 
+from api_lambda.cors import cors_headers
 from api_lambda.health import health
 from api_lambda.http import CORRELATION, Answer, Request, Response, answer, read_request
 from api_lambda.log import log, log_bug
 from api_lambda.problems import (
     BUG,
+    FOREIGN,
     METHOD,
     NO_ROUTE,
     RETRY_AFTER,
@@ -110,8 +112,8 @@ _ENDPOINTS: Final = {
 }
 # Those with a parameter; all others are found by name, and first: `batch` is no task.
 _PATTERNS: Final = {template: _pattern(template) for template in _ENDPOINTS if "{" in template}
-# The longest method that is logged as it came.
-_METHOD_CHARS: Final = 16
+# What is logged as it came.
+_METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +122,13 @@ class Api:
 
     Attributes:
         service: What the routes work with.
+        origins: The web origins whose pages may ask.
     """
 
     service: Service
+    origins: frozenset[str] = frozenset()
 
-    def handle(self, event: Mapping[str, object]) -> Answer:
+    def handle(self, event: object) -> Answer:
         """Answer one request; every error becomes a problem document."""
         began = self.service.monotonic()
         request = read_request(event)
@@ -138,18 +142,24 @@ class Api:
             logging.INFO,
             "api.request",
             correlation_id=correlation_id,
-            method=request.method[:_METHOD_CHARS],
+            method=request.method if request.method in _METHODS else "other",
             route=template,
             status=response.status,
             ms=round((self.service.monotonic() - began) * 1000, 1),
         )
         if request.method == "HEAD":
             response = replace(response, body=None)
+        if self.origins:
+            allow = response.headers.get("allow", "") if request.method == "OPTIONS" else ""
+            more = cors_headers(request, self.origins, allow)
+            response = replace(response, headers={**response.headers, **more})
         return answer(response, correlation_id)
 
     def _respond(self, request: Request, *, refused: bool) -> tuple[str, Response]:
         template, correlation_id = "", request.headers[CORRELATION]
         try:
+            if request.foreign:
+                raise Problem(FOREIGN, "Invoke this function by an HTTP API or a function URL.")
             template, endpoint, request = _route(request)
             if refused:
                 must = f"must match {CORRELATION_PATTERN.pattern}"

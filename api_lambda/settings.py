@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+import re
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator, Field
 
 from api_lambda.connect import ApiClient
 from ftq.settings import HandlersPath, LogLevel, Queues, QueueUrl, Settings, TableName
+
+_ORIGIN: Final = re.compile(
+    r"https?://([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:]+\])"
+    r"(:[1-9][0-9]{0,4})?"
+)
+
+
+def _origins(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    found = value.replace(",", " ").split()
+    for each in found:
+        # As browsers write it, since it is compared whole; `*` would be for everybody.
+        if not _ORIGIN.fullmatch(each):
+            raise ValueError(f"{each!r} is no origin such as https://app.example.com")
+        if re.fullmatch(r"http:.*:80|https:.*:443", each):
+            raise ValueError(f"{each!r} names the default port, which browsers leave out")
+    return tuple(found)
+
+
+Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
 
 
 class ApiSettings(Settings):
@@ -22,6 +46,7 @@ class ApiSettings(Settings):
         handlers: ``module:registry`` to check types and payloads against; None accepts any
             well-formed type.
         log_level: The least level that is logged.
+        cors_origins: Web origins whose pages may ask, besides the API's own; none if left out.
         api_client: Who makes the calls to AWS: `direct` where it can, or always `botocore`.
     """
 
@@ -34,4 +59,5 @@ class ApiSettings(Settings):
     sweep_seconds: int = Field(60, ge=1, le=3600)
     handlers: HandlersPath | None = None
     log_level: LogLevel = "INFO"
+    cors_origins: Origins = ()
     api_client: ApiClient = "direct"

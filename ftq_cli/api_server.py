@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import socket
 import sys
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeAlias
 
@@ -21,6 +22,9 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from api_lambda.handler import handler
+from api_lambda.settings import ApiSettings
+from ftq.errors import SettingsError
+from ftq.settings import read
 from ftq_cli.gateway import BROKEN, HttpRequest, HttpResponse, event_of, message, response_of
 from ftq_cli.guard import refusal
 
@@ -39,16 +43,18 @@ class Gateway:
 
     Args:
         function: What Lambda would call.
+        origins: The origins of web pages that may ask.
     """
 
-    def __init__(self, function: Handler) -> None:
+    def __init__(self, function: Handler, origins: Collection[str] = ()) -> None:
         """Set the threads up."""
         self._function = function
+        self._origins = origins
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="api")
 
     async def respond(self, request: web.Request) -> web.Response:
         """Answer one request."""
-        if refused := refusal(_headers(request)):
+        if refused := refusal(_headers(request), self._origins):
             return _sent(refused)
         try:
             body = await request.read()
@@ -102,7 +108,7 @@ async def serve(listening: socket.socket, function: Handler) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    gateway = Gateway(function)
+    gateway = Gateway(function, _origins())
     # The first request wires everything: it is ours, so that no client waits for that, and
     # no two do it at once.
     health = await gateway.answer(HttpRequest("GET", "/health"))
@@ -118,6 +124,13 @@ async def serve(listening: socket.socket, function: Handler) -> None:
         await stop.wait()
     finally:
         await runner.cleanup()
+
+
+def _origins() -> Collection[str]:
+    try:
+        return read(ApiSettings, os.environ).cors_origins
+    except SettingsError:  # the handler says so itself, to each request and in the log
+        return ()
 
 
 def main() -> int:

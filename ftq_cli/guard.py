@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from ftq_cli.gateway import HttpResponse
@@ -16,16 +16,26 @@ from ftq_cli.gateway import HttpResponse
 _HOST: Final = re.compile(r"(127\.0\.0\.1|localhost)(:\d{1,5})?", re.IGNORECASE)
 
 
-def refusal(headers: Iterable[tuple[str, str]]) -> HttpResponse | None:
-    """The answer to a request that a foreign page made; None if it is no such request."""
+def refusal(
+    headers: Iterable[tuple[str, str]], origins: Collection[str] = ()
+) -> HttpResponse | None:
+    """The answer to a request that a foreign page made; None if it is no such request.
+
+    Args:
+        headers: The request's.
+        origins: The origins of pages that may ask (FTQ_CORS_ORIGINS).
+    """
     named: dict[str, list[str]] = {}
     for name, value in headers:
         named.setdefault(name.lower(), []).append(value.strip())
     hosts = named.get("host", [])
     if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
         return _forbidden("Host has to be 127.0.0.1 or localhost.")
+    origin = named.get("origin", [])
+    if len(origin) == 1 and origin[0] in origins:
+        return None
     own = f"http://{hosts[0]}".lower()
-    if any(origin.lower() != own for origin in named.get("origin", ())):
+    if any(each.lower() != own for each in origin):
         return _forbidden("Origin is another one than this API's.")
     if "cross-site" in (site.lower() for site in named.get("sec-fetch-site", ())):
         return _forbidden("Sec-Fetch-Site is cross-site.")

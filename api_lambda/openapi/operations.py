@@ -17,6 +17,7 @@ from api_lambda.health import Health
 from api_lambda.listing import Listed
 from api_lambda.problems import (
     ALREADY_FINAL,
+    ENCODED,
     KEY_CONFLICT,
     NO_TASK,
     NOT_DEAD,
@@ -133,7 +134,7 @@ _WINDOW: Final = Parameter(
     {"type": "string", "pattern": f"^(?:{PATTERN})$", "default": "24h"},
 )
 
-_BODY: Final = (NOT_JSON, TOO_LARGE)
+_BODY: Final = (NOT_JSON, TOO_LARGE, ENCODED)
 _THE_TASK: Final = {"id": "$response.body#/id"}
 _FOLLOW_UPS: Final = {
     "show": Link("getTask", _THE_TASK),

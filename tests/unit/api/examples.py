@@ -176,6 +176,10 @@ SCENES: Final = (
         "submitTask", "not_json", "A body that is cut off",
         lambda door: _sent(text='{"type": "email.send", "pay'),
     ),
+    Example(
+        "submitTask", "compressed", "A body in gzip",
+        lambda door: _sent(text="H4sIAAAAAAAA", **{"Content-Encoding": "gzip"}),
+    ),
     Example("submitTask", "key_conflict", "A key that stands for another payload", _repeated),
     Example(
         "submitTask", "too_large", "A payload over 256 KiB",

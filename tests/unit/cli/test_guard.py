@@ -47,3 +47,12 @@ def test_a_request_of_a_foreign_page_is_refused(headers: list[tuple[str, str]]) 
         {"content-type": "application/problem+json"},
     )
     assert json.loads(refused.body).keys() == {"type", "title", "status", "detail"}
+
+
+def test_a_page_whose_origin_is_set_passes() -> None:
+    page = "http://localhost:5173"
+    headers = [OWN, ("Origin", page), ("Sec-Fetch-Site", "cross-site")]
+    assert refusal(headers, [page]) is None
+    assert refusal([("Host", "evil.org"), ("Origin", page)], [page]) is not None
+    assert refusal([OWN, ("Origin", page), ("Origin", "http://evil.org")], [page]) is not None
+    assert refusal(headers, ["http://localhost:5174"]) is not None
