@@ -99,7 +99,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "R4",
-        "a suspect is never blamed",
+        "a death that was told is forgiven once whoever found it dies",
         "ftq/verdict.py",
         (("and spared and not guilty", "and spared"),),
     ),

@@ -25,6 +25,8 @@ _REPEATED: Final = 10_000
 _BREAKER_MOST: Final = 300_000
 _UNKNOWN_MOST: Final = 46_000
 _APART_MOST: Final = 900_000
+# Visibility timeouts for which a daemon insists on its last word with the message hidden.
+_KEPT: Final = 3
 
 
 @dataclass(slots=True)
@@ -136,6 +138,9 @@ class QueueWatch:
         if task.state not in (State.QUEUED, State.RETRYING) or suspect:
             return
         late = copy.visible_at - copy.received_at - 2 * terms.visibility * 1000
+        if any(burst.error == "lost" for burst in self.schedule.bursts):
+            # Until it learns whether its last word was written, it keeps the message to itself.
+            late -= _KEPT * terms.visibility * 1000
         if late > self._slack and self.kind_of(task.id) != "new":
             what = f"{by} hid it while it was {task.state} and free at {task.free_at}"
             self.book.accuse("hidden no longer than promised", task.id, what)
