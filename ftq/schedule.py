@@ -22,6 +22,8 @@ from ftq.errors import RegistryError
 from ftq.text import dump
 
 Missed: TypeAlias = Literal["latest", "all", "skip"]
+# The grammar knows a sixth, for seconds: daemons look less often than that.
+FIELDS: Final = 5
 # Of the ticks that were missed at most so many are made up for, the latest ones.
 MOST_MISSED: Final = 100
 # A tick this late still counts as in time: a fleet takes a while to be replaced.
@@ -45,7 +47,7 @@ class Schedule:
 
     Attributes:
         type: The task type.
-        cron: Minute, hour, day of month, month, day of week; six fields begin with the second.
+        cron: Minute, hour, day of month, month, day of week.
         zone: The time zone in which that is meant, by its IANA name.
         missed: What is made up for when no daemon was there at the time: the ``latest`` of the
             ticks that were missed, ``all`` (up to `MOST_MISSED`), or none (``skip``).
@@ -91,6 +93,8 @@ def check(schedule: Schedule) -> None:
             f"{schedule.type}: zone={schedule.zone!r}: is no time zone known here"
         ) from error
     try:
+        if len(schedule.cron.split()) != FIELDS:
+            raise CronSimError("Wrong number of fields")
         next_after(schedule, 0)
     except CronSimError as error:
         why = f"{schedule.type}: every {schedule.cron!r}: {error}"

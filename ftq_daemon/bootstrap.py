@@ -26,7 +26,7 @@ from ftq_daemon.aws.clients import Ports, connect, region_of
 from ftq_daemon.aws.ecs import EcsAgent
 from ftq_daemon.beat import Beat
 from ftq_daemon.breakers import Breakers
-from ftq_daemon.checks import check_children, check_queues
+from ftq_daemon.checks import check_children, check_queues, check_schedules
 from ftq_daemon.children.child import Start
 from ftq_daemon.children.pool import Children
 from ftq_daemon.children.process import ChildProcess
@@ -221,6 +221,7 @@ async def running(
     hot = settings.aws_client == "hot"
     pollers = MOST_POLLERS * (1 + len(settings.queues))
     async with connect(region, settings.wait_seconds, pollers, watch, hot=hot) as ports:
+        check_schedules(settings, registry)
         max_receives = await check_queues(settings, ports.queue)
         daemon = build(settings, registry, ports, real_world(), events, name, max_receives)
         await daemon.store.probe()

@@ -56,6 +56,21 @@ def _check(
     return int(count) if isinstance(count, int | str) else 0
 
 
+def check_schedules(settings: DaemonSettings, registry: Registry) -> None:
+    """See that what the clock submits has a queue to go to.
+
+    Raises:
+        SettingsError: A scheduled handler's queue is not among those that are named.
+    """
+    names = [each.name for each in queues_of(settings.queue_url, settings.queues)]
+    for schedule in registry.schedules:
+        handler = registry.get(schedule.type)
+        if handler is not None and handler.queue and handler.queue not in names:
+            known = ", ".join(names)
+            problem = f"{schedule.type} is scheduled on {handler.queue!r}; there is {known}"
+            raise SettingsError([f"FTQ_QUEUES: {problem}"])
+
+
 async def check_children(registry: Registry, children: Children, handlers: str) -> None:
     """See that the handlers that want processes can be loaded there.
 

@@ -28,9 +28,10 @@ from ftq_daemon.store import Store, in_seconds
 
 # Daemons do not all submit at once: whoever comes later finds the mark moved on.
 SPREAD_SECONDS: Final = 5.0
-# However far the next tick is: the clock may be set, and a tick that failed is tried again.
+# However far the next tick is, for the clock may be set.
 LONGEST_SECONDS: Final = 60.0
 PATIENCE_SECONDS: Final = 10.0
+RETRY_SECONDS: Final = 1.0
 
 
 @dataclass(slots=True)
@@ -57,12 +58,16 @@ class Ticker:
     async def run(self) -> None:
         """Watch the clock until cancelled."""
         while True:
+            failed = False
             for schedule in self.registry.schedules:
                 try:
                     await self._look(schedule)
                 except (CallError, SubmissionError) as error:
+                    failed = True
                     self.events.emit(Failed(f"schedule {schedule.key}", str(error)))
-            await asyncio.sleep(self._pause())
+            # A tick that failed is still in time if it is tried again soon.
+            spread = self.world.dice() * SPREAD_SECONDS
+            await asyncio.sleep(RETRY_SECONDS + spread if failed else self._pause())
 
     def _pause(self) -> float:
         now = self.world.now()

@@ -33,6 +33,6 @@ def begin(table_name: str, key: str, now: int) -> Statement:
 
 def advance(table_name: str, key: str, tick: int) -> Statement:
     """Move the mark on to a tick; refused if it is there already, or beyond."""
-    statement = partiql.update(table_name, (_MARK,), ((_MARK, "<"),), (), (), False)
-    values = [number(tick), text(key), number(tick)]
+    statement = partiql.update(table_name, (_MARK,), ((_MARK, "<="),), (), (), False)
+    values = [number(tick), text(key), number(tick - 1)]
     return Statement(key, {"Statement": statement, "Parameters": values})

@@ -127,3 +127,21 @@ def test_a_stop_gives_back_what_came_from_every_queue() -> None:
             assert attributes["ApproximateNumberOfMessages"] == "1"
 
     play(story)
+
+
+def test_a_queue_that_has_run_dry_holds_no_slots_through_its_long_poll() -> None:
+    async def story(bench: Bench) -> None:
+        registry, began = slow()
+        other = await bench.make_queue("other")
+        for _ in range(20):
+            await bench.submit_to(other, "work", {"n": 1})
+        await bench.start(registry, concurrency=10, queues=[NamedQueue("other", other, 100)])
+        await asyncio.sleep(2.5)
+        assert began == [1] * 20
+        # It was busy, and its next receive finds nothing.
+        for _ in range(30):
+            await bench.submit_to(bench.url, "work", {"n": 0})
+        await asyncio.sleep(5)
+        assert began.count(0) == 30
+
+    play(story)

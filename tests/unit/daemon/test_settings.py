@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ftq import SettingsError
+from ftq import Registry, SettingsError, Tick
 from ftq.settings import read
 from ftq_daemon.aws.clients import region_of
+from ftq_daemon.checks import check_schedules
 from ftq_daemon.settings import DaemonSettings
 
 GOOD = {
@@ -113,3 +114,16 @@ def test_the_region_is_the_one_set_or_the_queues() -> None:
     assert region_of(GOOD["FTQ_QUEUE_URL"], None) == "eu-west-1"
     assert region_of(GOOD["FTQ_QUEUE_URL"], "ap-south-1") == "ap-south-1"
     assert region_of("http://127.0.0.1:4566/0/tasks", None) == "us-east-1"
+
+
+def test_a_schedule_on_a_queue_that_is_not_served_is_refused_at_the_start() -> None:
+    registry = Registry()
+
+    @registry.every("0 3 * * *")
+    @registry.handler("report", queue="bulk")
+    async def report(_: Tick) -> None: ...
+
+    with pytest.raises(SettingsError, match="report is scheduled on 'bulk'; there is default"):
+        check_schedules(read(DaemonSettings, GOOD), registry)
+    served = {**GOOD, "FTQ_QUEUES": "bulk=https://sqs.eu-west-1.amazonaws.com/1/bulk"}
+    check_schedules(read(DaemonSettings, served), registry)

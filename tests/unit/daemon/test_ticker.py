@@ -6,18 +6,20 @@ import asyncio
 
 from ftq import Registry, Tick
 from ftq.ports import Call
+from ftq.schedule import Missed
 from ftq.testing import Fault, FaultyPort, script
-from tests.unit.daemon.bench import Bench
+from ftq.wire import schedules
+from tests.unit.daemon.bench import TABLE, Bench
 from tests.unit.daemon.test_daemon import play
 
 HOUR = 3600
 
 
-def scheduled(missed: str = "latest") -> tuple[Registry, list[str]]:
+def scheduled(missed: Missed = "latest") -> tuple[Registry, list[str]]:
     registry = Registry()
     ran: list[str] = []
 
-    @registry.every("0 * * * *", missed="all" if missed == "all" else "latest")
+    @registry.every("0 * * * *", missed=missed)
     @registry.handler("hourly")
     async def hourly(tick: Tick) -> None:
         ran.append(tick.scheduled_for.isoformat())
@@ -35,6 +37,11 @@ def test_each_tick_runs_once_however_many_daemons_there_are() -> None:
             name for worker in workers for name in worker.names() if name == "schedule.ticked"
         ]
         assert len(ticked) == 6
+        assert not any("daemon.failed" in worker.names() for worker in workers)
+        (schedule,) = registry.schedules
+        mark = schedules.read_mark(await bench.aws.call(schedules.read(TABLE, schedule.key)))
+        assert mark is not None
+        assert bench.now() - mark < HOUR * 1000
 
     play(story)
 
@@ -125,5 +132,16 @@ def test_a_registry_without_schedules_asks_nothing() -> None:
         await asyncio.sleep(600)
         assert bench.aws.calls["GetItem"] == 0
         assert bench.aws.calls["BatchExecuteStatement"] == 0
+
+    play(story)
+
+
+def test_one_fault_at_a_tick_skips_nothing() -> None:
+    async def story(bench: Bench) -> None:
+        registry, ran = scheduled("skip")
+        faults = script({"GetItem": [None, Fault("unavailable")]})
+        await bench.start(registry, port=FaultyPort(bench.aws, faults))
+        await asyncio.sleep(HOUR + 60)
+        assert len(ran) == 1
 
     play(story)

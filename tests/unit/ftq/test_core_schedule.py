@@ -129,6 +129,7 @@ def test_a_payload_is_held_against_the_handler_as_it_is_declared() -> None:
     ("cron", "zone", "why"),
     [
         ("61 * * * *", "UTC", "Bad minute"),
+        ("*/2 * * * * *", "UTC", "five fields"),
         ("0 0 31 2 *", "UTC", "Bad day-of-month"),
         ("0 3 * * *", "Europe/Nowhere", "no time zone"),
         ("0 3 * * *", "../etc/passwd", "no time zone"),
