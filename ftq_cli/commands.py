@@ -47,24 +47,32 @@ def submit(
     as_json: bool,
 ) -> int:
     """Submit a task. JSON is its payload, or - to read it from standard input."""
+    from ftq.errors import Unreachable
     from ftq_cli.show import show
     from ftq_cli.spinner import waiting
 
     if timeout is not None and not wait:
         raise click.UsageError("--timeout goes with --wait")
     with speaking(api) as client:
-        accepted = client.submit(
-            type_, payload, key=key, delay_seconds=delay, tenant=tenant, queue=queue
-        )
+        try:
+            accepted = client.submit(
+                type_, payload, key=key, delay_seconds=delay, tenant=tenant, queue=queue
+            )
+        except Unreachable as error:
+            click.echo(f"to repeat it safely: --key {error.idempotency_key}", err=True)
+            raise
         document, done = accepted.document, True
-        if wait:
-            with waiting(terminal(stderr=True), accepted) as progress:
-                task = client.wait(accepted.id, timeout, progress=progress)
-            document, done = task.document, task.succeeded
-    if as_json:
-        print_json(document)
-    else:
-        show(terminal(), document)
+        try:
+            if wait:
+                with waiting(terminal(stderr=True), accepted) as progress:
+                    task = client.wait(accepted.id, timeout, progress=progress)
+                document, done = task.document, task.succeeded
+        finally:
+            # Whatever ends the waiting, the task goes on: which one it is must not be lost.
+            if as_json:
+                print_json(document)
+            else:
+                show(terminal(), document)
     return Exit.DONE if done else Exit.FAILED
 
 

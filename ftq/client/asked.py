@@ -109,7 +109,11 @@ def prepare(
         RegistryError: A function was given that is no handler of the registry, or of several types.
         InvalidField: A field is malformed or out of bounds, or the payload does not fit.
         PayloadTooLarge: The payload is over its limit.
+        TypeError: An option is none.
     """
+    if unknown := options.keys() - Options.__annotations__.keys():
+        # A misspelt delay must not run at once.
+        raise TypeError(f"no option of a submission: {', '.join(sorted(unknown))}")
     type_, adapter = _handled(what, registry)
     delay, not_before = options.get("delay_seconds"), options.get("not_before")
     key, tenant = options.get("key"), options.get("tenant")

@@ -68,6 +68,15 @@ def test_a_wait_that_takes_too_long_fails(bridge: Bridge) -> None:
     ran = ftq(bridge, "submit", "a", "1", "--wait", "--timeout", "5")
     assert ran.code == 1
     assert "is still queued after 5 s" in ran.err
+    again = ftq(bridge, "submit", "a", "1", "--wait", "--timeout", "5", "--json")
+    assert (again.code, again.doc["state"]) == (1, "queued"), "its id is told all the same"
+
+
+def test_a_submission_without_an_answer_says_how_to_repeat_it(bridge: Bridge) -> None:
+    bridge.faults = deque([refused] * 12)
+    ran = ftq(bridge, "submit", "a", "1")
+    assert ran.code == 3
+    assert "to repeat it safely: --key " in ran.err
 
 
 def test_a_list_has_whole_ids_and_says_when_there_is_more(bridge: Bridge, door: Door) -> None:

@@ -376,3 +376,9 @@ def test_tasks_of_one_correlation_id_share_a_request(bridge: Bridge) -> None:
 def test_nothing_is_sent_for_no_tasks(bridge: Bridge) -> None:
     assert bridge.client().submit_many([]) == []
     assert bridge.seen == []
+
+
+def test_an_option_that_is_none_is_refused_and_not_ignored(bridge: Bridge, door: Door) -> None:
+    with bridge.client() as client, pytest.raises(TypeError, match=r"delay$"):
+        client.submit("a", {}, delay=3600)  # type: ignore[call-overload]  # as it is misspelt
+    assert bridge.seen == []
