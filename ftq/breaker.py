@@ -11,7 +11,7 @@ buckets, so that memory and time are bounded whatever the traffic.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, TypeAlias
 
@@ -147,6 +147,9 @@ class Row:
         return Row(self.failures + 1, self.since if self.failures else now, tasks)
 
 
+_NO_ROW: Final = Row()
+
+
 @dataclass(frozen=True, slots=True)
 class Breaker:
     """The state of one breaker.
@@ -161,8 +164,8 @@ class Breaker:
     """
 
     position: Position = Position.CLOSED
-    buckets: tuple[Bucket, ...] = field(default=())
-    row: Row = field(default=Row())
+    buckets: tuple[Bucket, ...] = ()
+    row: Row = _NO_ROW
     openings: int = 0
     until: int = 0
 
@@ -203,8 +206,9 @@ class Breaker:
             return self._opened(policy, now, dice) if self._awaits(probe) else self
         if probe is not None:
             return self
-        row = Row() if ok else self.row.longer(task, policy.tasks, now)
-        counted = replace(self, buckets=_count(self.buckets, policy, ok, now), row=row)
+        row = _NO_ROW if ok else self.row.longer(task, policy.tasks, now)
+        buckets = _count(self.buckets, policy, ok, now)
+        counted = Breaker(self.position, buckets, row, self.openings, self.until)
         return counted._opened(policy, now, dice) if counted._tripped(policy, now) else counted
 
     def adopt(self, policy: BreakerPolicy, openings: int, until: int, now: int) -> Breaker:
@@ -232,8 +236,10 @@ class Breaker:
         return self.position is Position.HALF_OPEN and probe == self.until
 
     def _tripped(self, policy: BreakerPolicy, now: int) -> bool:
-        failed = sum(bucket.failed for bucket in self.buckets)
-        calls = failed + sum(bucket.succeeded for bucket in self.buckets)
+        failed = calls = 0
+        for bucket in self.buckets:
+            failed += bucket.failed
+            calls += bucket.failed + bucket.succeeded
         if calls >= policy.minimum and failed >= max(policy.failures, policy.rate * calls):
             return True
         row = self.row
@@ -262,10 +268,10 @@ def _count(
 ) -> tuple[Bucket, ...]:
     window = round(policy.window * 1000)
     start = now - now % (window // BUCKETS)
-    kept = [bucket for bucket in buckets if bucket.start > now - window]
     # A clock that steps back counts into the newest bucket rather than making one out of order.
-    if not kept or kept[-1].start < start:
-        kept.append(Bucket(start))
-    last = kept[-1]
-    kept[-1] = replace(last, succeeded=last.succeeded + ok, failed=last.failed + (not ok))
-    return tuple(kept[-BUCKETS - 1 :])
+    if not buckets or buckets[-1].start < start:
+        kept = [bucket for bucket in buckets if bucket.start > now - window][-BUCKETS:]
+        return (*kept, Bucket(start, int(ok), int(not ok)))
+    last = buckets[-1]
+    counted = Bucket(last.start, last.succeeded + ok, last.failed + (not ok))
+    return (*buckets[:-1], counted)

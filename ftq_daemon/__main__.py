@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
+from functools import partial
 
 import structlog
 import uvloop
@@ -17,6 +18,7 @@ from ftq.settings import read
 from ftq_daemon.bootstrap import running, several
 from ftq_daemon.fleet.leash import Leash
 from ftq_daemon.settings import DaemonSettings
+from ftq_daemon.sinks.lines import Lines
 from ftq_daemon.sinks.log import configure
 
 BAD_USAGE = 2
@@ -42,19 +44,19 @@ def _on_signals(stop: Callable[[], None], kill: Callable[[], None]) -> None:
         loop.add_signal_handler(number, on_signal, number)
 
 
-async def _serve_one(settings: DaemonSettings, registry: Registry) -> int:
+async def _serve_one(settings: DaemonSettings, registry: Registry, lines: Lines) -> int:
     stop = asyncio.Event()
     _on_signals(stop.set, lambda: None)
     leash = Leash.of(os.environ)
     if leash:
         leash.on_loss(stop.set)
-    async with running(settings, registry, leash) as daemon:
+    async with running(settings, registry, leash, lines.write) as daemon:
         left = await daemon.run(stop)
     return 1 if left else 0
 
 
-async def _serve_several(settings: DaemonSettings) -> int:
-    async with several(settings) as fleet:
+async def _serve_several(settings: DaemonSettings, lines: Lines) -> int:
+    async with several(settings, lines.write) as fleet:
         _on_signals(fleet.stop, fleet.kill)
         return await fleet.run()
 
@@ -72,19 +74,19 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return BAD_USAGE
     if settings.processes > 1:
-        return _run(_serve_several(settings), settings)
+        return _run(partial(_serve_several, settings), settings)
     try:
         registry = load(settings.handlers)
     except RegistryError as error:
         sys.stderr.write(f"FTQ_HANDLERS={settings.handlers!r}: {error}\n")
         return BAD_USAGE
-    return _run(_serve_one(settings, registry), settings)
+    return _run(partial(_serve_one, settings, registry), settings)
 
 
-def _run(serve: Coroutine[object, object, int], settings: DaemonSettings) -> int:
+def _run(serve: Callable[[Lines], Coroutine[object, object, int]], settings: DaemonSettings) -> int:
     lines = configure(settings.log_level)
     try:
-        return uvloop.run(serve)
+        return uvloop.run(serve(lines))
     except RegistryError as error:
         sys.stderr.write(f"FTQ_HANDLERS={settings.handlers!r}: {error}\n")
         return BAD_USAGE

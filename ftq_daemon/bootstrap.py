@@ -47,7 +47,7 @@ from ftq_daemon.reporter import Reporter
 from ftq_daemon.runner import Runner
 from ftq_daemon.settings import GRACE_SECONDS, DaemonSettings
 from ftq_daemon.settler import Settler
-from ftq_daemon.sinks.log import LogSink
+from ftq_daemon.sinks.log import Log, LogSink
 from ftq_daemon.sinks.metrics import Metrics
 from ftq_daemon.slots import Slots, Turn
 from ftq_daemon.store import Store
@@ -197,7 +197,7 @@ def _version() -> str:
 
 @asynccontextmanager
 async def running(
-    settings: DaemonSettings, registry: Registry, leash: Leash | None
+    settings: DaemonSettings, registry: Registry, leash: Leash | None, log: Log
 ) -> AsyncIterator[Daemon]:
     """A daemon over real AWS, ready to run, with its sinks and its HTTP.
 
@@ -205,6 +205,7 @@ async def running(
         settings: Its settings.
         registry: Its handlers.
         leash: What ties it to its fleet; None if it stands alone.
+        log: Takes the lines of its log.
 
     Raises:
         SettingsError: The settings do not fit the queues, or the health port cannot be had.
@@ -240,7 +241,7 @@ async def running(
             protection = ScaleInProtection(protect, lambda: bool(daemon.intake.attempts), events)
             background.append(protection.run)
         daemon.background = background
-        sinks: list[Sink] = [LogSink(name, settings.log_level), metrics]
+        sinks: list[Sink] = [LogSink(name, settings.log_level, log), metrics]
         events.sinks = sinks
         answers = answers_of(daemon, metrics.render)
         async with serve(answers, settings.health_host, settings.health_port) as url:
@@ -252,14 +253,18 @@ async def running(
 
 
 @asynccontextmanager
-async def several(settings: DaemonSettings) -> AsyncIterator[Fleet]:
+async def several(settings: DaemonSettings, log: Log) -> AsyncIterator[Fleet]:
     """Several processes of one daemon, to be run, with the HTTP that they share.
+
+    Args:
+        settings: Their settings.
+        log: Takes the lines of its log.
 
     Raises:
         SettingsError: The health port cannot be had.
     """
     name = daemon_name()
-    events = Events([LogSink(name, settings.log_level)])
+    events = Events([LogSink(name, settings.log_level, log)])
     fleet = Fleet(settings.processes, settings.stop_timeout_seconds, events)
     async with aiohttp.ClientSession() as session, AsyncExitStack() as stack:
         asked = FleetAnswers(fleet, session)

@@ -1,8 +1,8 @@
 """Events as log lines, and the one way in which anything in this program is logged.
 
-One JSON object a line on stdout: our events, what handlers log through structlog or the
-standard library, and what libraries say. All of it passes one chain of processors, and one
-encoder at its end.
+One JSON object a line on stdout: what handlers log through structlog or the standard library,
+and what libraries say, by structlog's chain of processors; our own events, which are most of it,
+straight. Both end in `render`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import fields
-from typing import Final
+from datetime import UTC, datetime
+from typing import Final, TypeAlias
 
 import orjson
 import structlog
@@ -40,12 +42,20 @@ _LEVELS: Final[Mapping[type[Event], int]] = {
     facts.Failed: logging.ERROR,
     facts.ProcessEnded: logging.ERROR,
 }
+_NAMES: Final[Mapping[int, str]] = {
+    level: logging.getLevelName(level).lower() for level in {logging.INFO, *_LEVELS.values()}
+}
 _HEAD: Final = ("timestamp", "level", "event")
 # The life of the process is told whatever the level: supervisors wait for these lines.
 _LIFE: Final = (facts.Started, facts.Draining, facts.Stopped)
 _FIELDS: Final[Mapping[type[Event], tuple[str, ...]]] = {
     kind: tuple(field.name for field in fields(kind)) for kind in facts.EVENTS
 }
+Line: TypeAlias = dict[str, object]
+Log: TypeAlias = Callable[[bytes], object]
+"""Takes lines."""
+# What all lines of an attempt say of it: one variable, for it is set for each task.
+_attempt: Final[ContextVar[Line | None]] = ContextVar("_attempt", default=None)
 
 
 def configure(level: str) -> Lines:
@@ -58,10 +68,11 @@ def configure(level: str) -> Lines:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            _merge_attempt,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            _encode,
+            _render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
         logger_factory=_Out(lines),
@@ -102,9 +113,19 @@ class _Foreign(logging.Handler):
         log.log(level, "%s", message, exc_info=record.exc_info)
 
 
-def _encode(_: WrappedLogger, __: str, line: EventDict) -> bytes:
+def _merge_attempt(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
+    about = _attempt.get()
+    return line if about is None else {**about, **line}
+
+
+def _render(_: WrappedLogger, __: str, line: EventDict) -> bytes:
     head = {key: line.pop(key, None) for key in _HEAD}
-    return encode({**head, **line})
+    return render({**head, **line})
+
+
+def render(line: Line) -> bytes:
+    """Whatever is logged comes by here last, as a whole line with its head first."""
+    return encode(line)
 
 
 def encode(line: Mapping[str, object]) -> bytes:
@@ -126,12 +147,14 @@ def _lost(count: int) -> bytes:
 
 def bind(context: Context) -> None:
     """Let all that is logged in this context from now on carry the attempt that it is about."""
-    structlog.contextvars.bind_contextvars(
-        task_id=context.task_id,
-        type=context.type,
-        attempt=context.attempt,
-        claim_no=context.claim_no,
-        correlation_id=context.correlation_id,
+    _attempt.set(
+        {
+            "task_id": context.task_id,
+            "type": context.type,
+            "attempt": context.attempt,
+            "claim_no": context.claim_no,
+            "correlation_id": context.correlation_id,
+        }
     )
 
 
@@ -141,48 +164,49 @@ class LogSink:
     Args:
         daemon: Who we are: named in every line.
         level: What is below it is not even looked at.
+        write: Takes the lines.
     """
 
-    def __init__(self, daemon: str, level: str) -> None:
+    def __init__(self, daemon: str, level: str, write: Log) -> None:
         self._least = logging.getLevelNamesMapping()[level]
-        self._log = structlog.get_logger().bind(daemon=daemon)
-        told = structlog.make_filtering_bound_logger(logging.INFO)
-        self._life = structlog.wrap_logger(None, wrapper_class=told).bind(daemon=daemon)
+        self._daemon = daemon
+        self._write = write
 
     def __call__(self, event: Event) -> None:
         """Log an event."""
-        if isinstance(event, _LIFE):
-            self._life.info(event.name, **_flat(event))
+        level = _level(event)
+        if level < self._least and not isinstance(event, _LIFE):
             return
-        level = _LEVELS.get(type(event), logging.INFO)
-        if isinstance(event, facts.Called) and event.outcome != "ok":
-            level = logging.WARNING
-        if level >= self._least:
-            self._log.log(level, event.name, **_flat(event))
+        line = {
+            # As structlog's TimeStamper writes it.
+            "timestamp": datetime.now(UTC).isoformat()[:-6] + "Z",
+            "level": _NAMES[level],
+            "event": event.name,
+            "daemon": self._daemon,
+            **(_attempt.get() or {}),
+        }
+        _add(line, event)
+        self._write(render(line))
 
 
-def _flat(event: Event) -> dict[str, object]:
-    line: dict[str, object] = {}
+def _level(event: Event) -> int:
+    if isinstance(event, facts.Called) and event.outcome != "ok":
+        return logging.WARNING
+    return _LEVELS.get(type(event), logging.INFO)
+
+
+def _add(line: Line, event: Event) -> None:
     for name in _FIELDS[type(event)]:
         value = getattr(event, name)
         if isinstance(value, Task):
-            line |= _task(value)
+            line["task_id"] = value.id
+            line["type"] = value.type
+            line["attempt"] = value.attempt
+            line["claim_no"] = value.claim_no
+            line["correlation_id"] = value.correlation_id
         elif isinstance(value, Failure):
-            line |= {
-                "error": value.message,
-                "error_class": value.class_name,
-                "error_fingerprint": value.fingerprint,
-            }
+            line["error"] = value.message
+            line["error_class"] = value.class_name
+            line["error_fingerprint"] = value.fingerprint
         elif value is not None:
             line[name] = round(value, 6) if isinstance(value, float) else value
-    return line
-
-
-def _task(task: Task) -> dict[str, object]:
-    return {
-        "task_id": task.id,
-        "type": task.type,
-        "attempt": task.attempt,
-        "claim_no": task.claim_no,
-        "correlation_id": task.correlation_id,
-    }

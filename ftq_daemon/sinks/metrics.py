@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -13,6 +14,8 @@ from ftq_daemon import events as facts
 from ftq_daemon.events import Event, Settled
 
 _SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 10800)
+UNKNOWN: Final = "unknown"
+MOST_LABELS: Final = 1024
 _POSITIONS: Final = {Position.CLOSED: 0, Position.HALF_OPEN: 1, Position.OPEN: 2}
 
 
@@ -66,8 +69,10 @@ class Metrics:
         self._blocked = Counter(
             "ftq_loop_blocked", "Times a handler held the loop", ["type"], registry=make
         )
-        for kind in self._known:
-            self._seconds.labels(kind)
+        # What is counted for each task is looked up once: labels() takes a lock, and texts apart.
+        self._call = lru_cache(maxsize=MOST_LABELS)(self._calls.labels)
+        self._end = lru_cache(maxsize=MOST_LABELS)(self._tasks.labels)
+        self._took = {kind: self._seconds.labels(kind) for kind in self._known}
 
     def watch(self, name: str, what: str, read: Callable[[], float]) -> None:
         """Show a number as it is whenever somebody looks."""
@@ -77,7 +82,7 @@ class Metrics:
         """Count an event."""
         match event:
             case facts.Called(service, operation, outcome):
-                self._calls.labels(service, operation, outcome).inc()
+                self._call(service, operation, outcome).inc()
             case facts.Claimed(_, wait):
                 self._wait.observe(wait)
             case (
@@ -111,6 +116,9 @@ class Metrics:
         return generate_latest(self._collected)
 
     def _ended(self, event: Settled) -> None:
-        kind = event.task.type if event.task.type in self._known else "unknown"
-        self._tasks.labels(kind, event.outcome).inc()
-        self._seconds.labels(kind).observe(event.seconds)
+        kind = event.task.type
+        took = self._took.get(kind)
+        if took is None:
+            kind, took = UNKNOWN, self._seconds.labels(UNKNOWN)
+        self._end(kind, event.outcome).inc()
+        took.observe(event.seconds)

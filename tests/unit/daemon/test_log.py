@@ -35,8 +35,8 @@ def lines(capfd: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
 def test_an_event_is_a_line_with_the_keys_of_the_contract(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    configure("INFO")
-    LogSink("d1", "DEBUG")(
+    log = configure("INFO")
+    LogSink("d1", "DEBUG", log.write)(
         facts.Retrying(TASK, 0.25, failure("exception", "ValueError", "no"), at=5)
     )
     (line,) = lines(capfd)
@@ -74,20 +74,18 @@ def test_what_a_handler_logs_either_way_carries_its_task(
 def test_the_level_is_honoured_and_chatty_libraries_are_not_heard(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    configure("DEBUG")
+    log = configure("DEBUG")
     logging.getLogger("botocore.endpoint").debug("the whole request, payload and all")
-    LogSink("d1", "DEBUG")(facts.Called("sqs", "SendMessage", "ok", 0.1))
+    LogSink("d1", "DEBUG", log.write)(facts.Called("sqs", "SendMessage", "ok", 0.1))
     assert [line["event"] for line in lines(capfd)] == ["aws.called"]
-    configure("WARNING")
-    LogSink("d1", "DEBUG")(facts.Claimed(TASK, 0.1))
+    LogSink("d1", "WARNING", log.write)(facts.Claimed(TASK, 0.1))
     assert lines(capfd) == []
 
 
 def test_the_life_of_the_process_is_told_whatever_the_level(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    configure("CRITICAL")
-    sink = LogSink("d1", "CRITICAL")
+    sink = LogSink("d1", "CRITICAL", configure("CRITICAL").write)
     sink(facts.Started("d1", "http://127.0.0.1:1", handlers=1, concurrency=64))
     sink(facts.Claimed(TASK, 0.1))
     sink(facts.Draining(0))
@@ -131,8 +129,7 @@ def test_no_value_is_too_odd_for_a_line(capfd: pytest.CaptureFixture[str]) -> No
 
 
 def test_a_line_begins_with_when_how_grave_and_what(capfd: pytest.CaptureFixture[str]) -> None:
-    configure("INFO")
-    LogSink("d1", "INFO")(facts.Claimed(TASK, 0.1))
+    LogSink("d1", "INFO", configure("INFO").write)(facts.Claimed(TASK, 0.1))
     (line,) = lines(capfd)
     assert list(line)[:4] == ["timestamp", "level", "event", "daemon"]
 
