@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from math import isinf
 from typing import Final, NoReturn, TypeAlias
 
 from ftq.limits import JSON_DEPTH
@@ -29,7 +30,16 @@ def _no_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return found
 
 
-_DECODER: Final = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if isinf(value):
+        raise NotJson("a number is too large")
+    return value
+
+
+_DECODER: Final = json.JSONDecoder(
+    parse_float=_finite, parse_constant=_no_constant, object_pairs_hook=_no_duplicates
+)
 
 
 def parse(text: str | bytes) -> Json:
@@ -45,8 +55,11 @@ def parse(text: str | bytes) -> Json:
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8")
+        text.encode("utf-8")
         value: Json = _DECODER.decode(text)
-        _check(value, JSON_DEPTH)
+        # Most texts are shallow and say what they say without escapes: nothing to look for.
+        if "\\u" in text or text.count("[") + text.count("{") > JSON_DEPTH:
+            _check(value, JSON_DEPTH)
     except NotJson:
         raise
     except RecursionError:
@@ -65,9 +78,6 @@ def _check(value: Json, depth: int) -> None:
         raise NotJson(f"nested deeper than {JSON_DEPTH} levels")
     if isinstance(value, str):
         value.encode("utf-8")
-    elif isinstance(value, float):
-        if value in (float("inf"), float("-inf")):
-            raise NotJson("a number is too large")
     elif isinstance(value, list):
         for each in value:
             _check(each, depth - 1)

@@ -98,45 +98,41 @@ def read_task(item: object) -> Task | None:
         return None
 
 
+_ABSENT: Final[Value] = {"S": "", "N": "0"}
+
+
 def _read(item: Mapping[str, Mapping[str, str]]) -> Task:
-    def s(name: str) -> str:
-        value = item.get(name)
-        return value["S"] if value is not None else ""
-
-    def n(name: str) -> int:
-        value = item.get(name)
-        return int(value["N"]) if value is not None else 0
-
-    state = _STATES[item["state"]["S"]]
+    # Once for each claim: no function of ours is called for what every record has.
+    get = item.get
     return Task(
         id=item["id"]["S"],
         type=item["type"]["S"],
-        queue=s("queue"),
-        state=state,
-        fingerprint=s("fingerprint"),
-        correlation_id=s("correlation_id"),
-        tenant=s("tenant"),
-        created_at=n("created_at"),
-        updated_at=n("updated_at"),
-        not_before=n("not_before"),
-        free_at=n("free_at"),
+        queue=get("queue", _ABSENT)["S"],
+        state=_STATES[item["state"]["S"]],
+        fingerprint=get("fingerprint", _ABSENT)["S"],
+        correlation_id=get("correlation_id", _ABSENT)["S"],
+        tenant=get("tenant", _ABSENT)["S"],
+        created_at=int(get("created_at", _ABSENT)["N"]),
+        not_before=int(get("not_before", _ABSENT)["N"]),
+        updated_at=int(get("updated_at", _ABSENT)["N"]),
+        free_at=int(get("free_at", _ABSENT)["N"]),
         claim_no=int(item["claim_no"]["N"]),
-        past=n("past"),
+        past=int(get("past", _ABSENT)["N"]),
         attempts=int(item["attempts"]["N"]),
         releases=int(item["releases"]["N"]),
-        claimed_by=s("claimed_by"),
-        claim_token=s("claim_token"),
-        sent_at=n("sent_at"),
-        sweeps=n("sweeps"),
-        due_at=n("due_at"),
-        expires_at=n("expires_at"),
-        cancel_requested=n("cancel_requested"),
+        claimed_by=get("claimed_by", _ABSENT)["S"],
+        claim_token=get("claim_token", _ABSENT)["S"],
+        sent_at=int(get("sent_at", _ABSENT)["N"]),
+        sweeps=int(get("sweeps", _ABSENT)["N"]),
+        due_at=int(get("due_at", _ABSENT)["N"]),
+        expires_at=int(get("expires_at", _ABSENT)["N"]),
+        cancel_requested=int(get("cancel_requested", _ABSENT)["N"]),
         payload=item["payload"]["S"] if "payload" in item else None,
-        result=s("result"),
-        progress=s("progress"),
-        cause=s("cause"),
-        last_error=read_failure(s("last_error")),
-        history=_read_history(s("history")),
+        result=get("result", _ABSENT)["S"],
+        progress=get("progress", _ABSENT)["S"],
+        cause=get("cause", _ABSENT)["S"],
+        last_error=read_failure(get("last_error", _ABSENT)["S"]),
+        history=_read_history(get("history", _ABSENT)["S"]),
     )
 
 

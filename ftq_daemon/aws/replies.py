@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 # Bytes travel as Base64, and botocore's parser knows where they are. Within a JSON text quotes are
 # escaped, so only keys, and texts that say just this, look like these.
-_BYTES: Final = (b'"BinaryValue"', b'"BinaryListValues"', b'"B"', b'"BS"')
+_BYTES: Final = re.compile(rb'"B(?:S?|inaryValue|inaryListValues)"')
 _ERRORS: Final = 300
 _CRC32: Final = "x-amz-crc32"
 
@@ -63,7 +64,7 @@ class Replies:
             return Tried(answer, {}, ResponseParserError(f"it is not JSON: {error}"))
         if not isinstance(reply, dict):
             return Tried(answer, {}, ResponseParserError("it is no JSON object"))
-        if any(mark in content for mark in _BYTES):
+        if _BYTES.search(content):
             reply = self._parse(answer, content, self._model.output_shape)
         return Tried(answer, reply)
 
