@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Final, cast
@@ -15,9 +15,10 @@ from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession, get_session
 
 from ftq.ports import Port, Service
+from ftq_daemon.aws.direct import Direct
 from ftq_daemon.aws.hot import HotClient, Sleep
 from ftq_daemon.aws.port import AioPort, Watch
-from ftq_daemon.aws.sdk import Http, Source
+from ftq_daemon.aws.sdk import Source
 from ftq_daemon.settings import RECEIVE_SECONDS
 
 CONNECT_SECONDS: Final = 3
@@ -81,7 +82,7 @@ async def client_of(
     kept: list[AIOHTTPSession] = []
 
     class Kept(AIOHTTPSession):
-        """aiobotocore's own, in sight: the hot lane sends on the connections of its client."""
+        """aiobotocore's own, in sight: the hot lane sends as its client was told to."""
 
         async def __aenter__(self) -> Kept:
             kept.append(self)
@@ -93,8 +94,8 @@ async def client_of(
     async with session.create_client(service, config=config, endpoint_url=endpoint_url) as client:
         # Without credentials nothing can be signed; that too is for aiobotocore to say.
         if hot and source is not None:
-            # The stubs have requests and replies of another library here.
-            yield HotClient(client, cast("Http", kept[0]), cast("Source", source), sleep)
+            async with aclosing(Direct(kept[0])) as http:
+                yield HotClient(client, http, cast("Source", source), sleep)
         else:
             yield client
 

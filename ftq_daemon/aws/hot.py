@@ -19,6 +19,7 @@ from typing import Final, TypeAlias
 
 import orjson
 from botocore import xform_name
+from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.exceptions import HTTPClientError
 from botocore.hooks import first_non_none_response
 from botocore.model import OperationModel
@@ -38,6 +39,8 @@ OPERATIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "SendMessageBatch",
     ),
 }
+# What the client's retry handlers are asked about when there is no reply.
+_UNSENT: Final = (HTTPClientError, NoConnectionError)
 Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 _asked: Final[ContextVar[Request | None]] = ContextVar("_asked", default=None)
 
@@ -144,7 +147,7 @@ class _HotOperation:
             answer = await self._http.send(
                 Sent(form.url, form.signer.sign(body, who, moment), body)
             )
-        except HTTPClientError as error:
+        except _UNSENT as error:
             return Tried(error=error)
         return await self._replies.read(answer)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
 
 import orjson
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from botocore.model import OperationModel, Shape
 from botocore.parsers import ResponseParserError, create_parser
 
@@ -37,7 +37,7 @@ class Tried:
 
     answer: Answer | None = None
     parsed: Mapping[str, object] = field(default_factory=dict)
-    error: ClientError | HTTPClientError | ResponseParserError | None = None
+    error: BotoCoreError | ClientError | ResponseParserError | None = None
 
 
 class Replies:

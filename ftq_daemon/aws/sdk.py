@@ -43,8 +43,15 @@ class Sent:
 class Answer(Protocol):
     """An HTTP reply."""
 
-    status_code: int
-    headers: Mapping[str, str]
+    @property
+    def status_code(self) -> int:
+        """Its status."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Its headers, names in small letters."""
+        ...
 
     @property
     def content(self) -> Awaitable[bytes]:
