@@ -124,12 +124,24 @@ class Runner:
         attempt: Attempt,
     ) -> bool:
         """Wait until a call has ended by itself, or has to."""
-        ends: set[asyncio.Future[object] | asyncio.Task[Outcome]] = {call, attempt.ended}
+        loop = asyncio.get_running_loop()
+        over: asyncio.Future[None] = loop.create_future()
+
+        def wake(_: object = None) -> None:
+            if not over.done():
+                over.set_result(None)
+
+        # What asyncio.wait() does, for the two that there are.
+        timer = loop.call_later(handler.timeout, wake)
+        call.add_done_callback(wake)
+        attempt.ended.add_done_callback(wake)
         try:
-            await asyncio.wait(ends, timeout=handler.timeout, return_when=asyncio.FIRST_COMPLETED)
+            await over
         except asyncio.CancelledError:
             call.cancel()  # whoever ends an attempt from outside ends its handler
             raise
+        finally:
+            timer.cancel()
         return call.done()
 
     def _start(

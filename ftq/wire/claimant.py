@@ -27,14 +27,36 @@ class Claimant:
 
 def claimed(before: Task, who: Claimant) -> Task:
     """The record as a granted claim leaves it."""
-    return replace(
-        before,
-        state=follow(before.state, Move.CLAIM),
-        claim_no=before.claim_no + 1,
-        free_at=who.lease_end,
-        claimed_by=who.by,
-        claim_token=who.token,
-        updated_at=who.now,
+    # dataclasses.replace() takes four times as long, and this is done for each task.
+    return Task(
+        before.id,
+        before.type,
+        before.queue,
+        follow(before.state, Move.CLAIM),
+        before.fingerprint,
+        before.correlation_id,
+        before.tenant,
+        before.created_at,
+        before.not_before,
+        who.now,
+        who.lease_end,
+        before.claim_no + 1,
+        before.past,
+        before.attempts,
+        before.releases,
+        who.by,
+        who.token,
+        before.sent_at,
+        before.sweeps,
+        before.due_at,
+        before.expires_at,
+        before.cancel_requested,
+        before.payload,
+        before.result,
+        before.progress,
+        before.cause,
+        before.last_error,
+        before.history,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -50,8 +51,10 @@ class Door:
     script: list[Said] = field(default_factory=list)
     heard: list[Heard] = field(default_factory=list)
     mute: bool = False
+    connections: int = 0
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         try:
             while await self._one(reader, writer):
                 pass
@@ -82,11 +85,12 @@ class Door:
 
 
 @asynccontextmanager
-async def door() -> AsyncIterator[Door]:
+async def door(tls: ssl.SSLContext | None = None) -> AsyncIterator[Door]:
     """Open one on a free port."""
     it = Door()
-    server = await asyncio.start_server(it.serve, "127.0.0.1", 0)
-    it.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server = await asyncio.start_server(it.serve, "127.0.0.1", 0, ssl=tls)
+    where = "http://127.0.0.1" if tls is None else "https://localhost"
+    it.url = f"{where}:{server.sockets[0].getsockname()[1]}"
     async with server:
         yield it
 

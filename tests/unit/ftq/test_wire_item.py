@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from ftq.lifecycle import State
 from ftq.task import Entry, Failure, Task, bucket_of
-from ftq.wire.item import number, read_failure, read_task, text, to_item
+from ftq.text import dump
+from ftq.wire.item import history_text, number, read_failure, read_task, text, to_item
 
 NAMES = st.sampled_from(
     ["id", "type", "state", "claim_no", "attempts", "releases", "free_at", "history", "S", "N"]
@@ -52,6 +53,11 @@ PLAIN = Task(
 def test_any_record_comes_back_as_it_was(task: Task) -> None:
     expected = replace(task, free_at=0) if task.final else task
     assert read_task(to_item(task)) == expected
+
+
+@given(st.lists(st.from_type(Entry)))
+def test_the_history_is_canonical_json(history: list[Entry]) -> None:
+    assert history_text(tuple(history)) == dump([entry.to_json() for entry in history])
 
 
 @given(st.from_type(Task))
