@@ -23,7 +23,7 @@ _RULES: Final = (
     ("botocore: parsing", r"botocore/(parsers|eventstream)"),
     ("botocore: hooks, retries", r"botocore/(hooks|handlers|retr|history|compress|httpchecksum)"),
     ("botocore: building, sending", r"botocore/"),
-    ("hot lane", r"ftq_daemon/aws/(form|hot|replies|sign)"),
+    ("hot lane", r"ftq_daemon/aws/(direct|form|hot|replies|talk)"),
     ("HTTP client (aiohttp)", r"aiohttp/|yarl/|multidict/|aiosignal/|frozenlist/"),
     ("handler and its payload", r"ftq_daemon/runner|pydantic|benchmarks/handlers"),
     ("ftq: wire, codec", r"ftq/(wire|codec|text|task)"),
