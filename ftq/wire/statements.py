@@ -231,10 +231,10 @@ class Statements:
         remove: tuple[str, ...] = (),
         returning: bool = False,
     ) -> Statement:
-        shape = tuple((name, operator) for name, operator, _ in where)
+        shape = tuple([(name, operator) for name, operator, _ in where])
         request: Request = {
             "Statement": partiql.update(self.table, tuple(sets), shape, add, remove, returning),
-            "Parameters": [*sets.values(), text(key), *(value for _, _, value in where)],
+            "Parameters": [*sets.values(), text(key), *[value for _, _, value in where]],
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
         return Statement(key, request)
