@@ -476,8 +476,9 @@ async def test_a_suspect_is_not_blamed_if_its_daemon_is_told_to_end_with_it() ->
         attempt = Attempt()
         run = asyncio.create_task(it.run("loop.die", None, attempt, suspect=True))
         async with asyncio.timeout(30):
-            while not it.runner.suspects.count:
-                await asyncio.sleep(0)  # it dies so soon that a pause would miss it
+            # It dies so soon that any pause would miss it, and nothing tells that it is there.
+            while not it.runner.suspects.count:  # noqa: ASYNC110 (see above)
+                await asyncio.sleep(0)
         await until(lambda: it.runner.suspects.count == 0)
         attempt.end(Interrupted())
         assert await run == (Interrupted(), False)
