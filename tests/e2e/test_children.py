@@ -119,4 +119,4 @@ def test_handlers_that_no_child_can_load_are_refused_at_the_start(
     assert done.returncode == 2, done
     [line] = done.stderr.splitlines()
     assert line.startswith("FTQ_HANDLERS='odd:registry': ")
-    assert "it has no handler for processes" in line
+    assert "it has no handlers" in line
