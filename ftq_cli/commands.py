@@ -47,20 +47,15 @@ def submit(
     as_json: bool,
 ) -> int:
     """Submit a task. JSON is its payload, or - to read it from standard input."""
-    from ftq.errors import Unreachable
     from ftq_cli.show import show
     from ftq_cli.spinner import waiting
 
     if timeout is not None and not wait:
         raise click.UsageError("--timeout goes with --wait")
     with speaking(api) as client:
-        try:
-            accepted = client.submit(
-                type_, payload, key=key, delay_seconds=delay, tenant=tenant, queue=queue
-            )
-        except Unreachable as error:
-            click.echo(f"to repeat it safely: --key {error.idempotency_key}", err=True)
-            raise
+        accepted = client.submit(
+            type_, payload, key=key, delay_seconds=delay, tenant=tenant, queue=queue
+        )
         document, done = accepted.document, True
         try:
             if wait:

@@ -71,7 +71,14 @@ def speaking(api: str) -> Iterator[Client]:
         with connector.connect(api) as client:
             yield client
     except FtqError as error:
-        raise CommandError(str(error), _code(error)) from error
+        raise CommandError(_words(error), _code(error)) from error
+
+
+def _words(error: FtqError) -> str:
+    from ftq.errors import Unreachable
+
+    key = error.idempotency_key if isinstance(error, Unreachable) else None
+    return f"{error}\nto repeat it safely: --key {key}" if key else str(error)
 
 
 def _code(error: FtqError) -> Exit:
