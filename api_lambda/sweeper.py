@@ -18,7 +18,6 @@ from typing import Final, Protocol, TypeVar
 from api_lambda.connect import ApiClient, connect
 from api_lambda.log import configure, log
 from api_lambda.settings import ApiSettings
-from ftq.codec import encode
 from ftq.errors import CallError
 from ftq.lifecycle import State
 from ftq.limits import SHARDS, SQS_BATCH_ENTRIES, STATEMENTS_PER_BATCH
@@ -28,7 +27,6 @@ from ftq.sweep import Leave, Overdue, Postpone, Send, deserves_a_look, sweep
 from ftq.task import Task, bucket_in
 from ftq.wire import queue, table
 from ftq.wire.item import Item
-from ftq.wire.queue import Outgoing
 from ftq.wire.statements import Statement, Statements
 from ftq.wire.table import KEYS_PER_READ, Written
 
@@ -147,9 +145,8 @@ class Sweeper:
     def _write_then_send(self, writes: Sequence[tuple[Task, Statement, bool]]) -> None:
         call = table.execute([statement for _, statement, _ in writes])
         results = table.read_execute(self.port.call(call), len(writes))
-        # A large payload stays where it is: the daemon that claims the task reads it.
         messages = [
-            Outgoing(encode(task, task.payload), queue.mark(queue.STORED, "1"), group=task.tenant)
+            queue.of_task(task, task.payload)
             for (task, _, sends), result in zip(writes, results, strict=True)
             if sends and isinstance(result, Written)
         ]

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from ftq.codec import encode
 from ftq.errors import CallError, CallRefused, Throttled
 from ftq.lifecycle import Move, State, follow
 from ftq.limits import SQS_BATCH_ENTRIES
@@ -211,9 +210,7 @@ def _send(tasks: Sequence[Task], who: Operator) -> Steps[None]:
     """Send their messages; the sweeper sends what could not be sent now (R3)."""
     by_queue: dict[str, list[Outgoing]] = {}
     for task in tasks:
-        # A payload beside the record is left there: the daemon reads it, and renews it (R11).
-        body, marks = encode(task, task.payload), queue.mark(queue.STORED, "1")
-        message = Outgoing(body, marks, trace=who.trace, group=task.tenant)
+        message = queue.of_task(task, task.payload, trace=who.trace)
         by_queue.setdefault(task.queue, []).append(message)
     for url, messages in by_queue.items():
         for first in range(0, len(messages), SQS_BATCH_ENTRIES):

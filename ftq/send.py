@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from ftq.codec import encode
 from ftq.errors import CallError
 from ftq.limits import SQS_BATCH_ENTRIES, STATEMENTS_PER_BATCH
 from ftq.steps import Steps
@@ -54,14 +53,7 @@ def send(
     """
     by_queue: dict[str, list[tuple[Task, Outgoing]]] = {}
     for task, payload in tasks:
-        message = Outgoing(
-            body=encode(task, payload),
-            attributes=queue.mark(queue.STORED, "1"),
-            delay_seconds=delay_left(task, now()),
-            trace=trace,
-            # Fair queues share a standard queue among tenants by this.
-            group=task.tenant,
-        )
+        message = queue.of_task(task, payload, delay_left(task, now()), trace)
         by_queue.setdefault(task.queue, []).append((task, message))
     mishaps: list[Mishap] = []
     for url, pairs in by_queue.items():

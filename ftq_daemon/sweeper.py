@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from ftq.codec import encode
 from ftq.errors import CallError
 from ftq.lifecycle import State
 from ftq.limits import SHARDS
@@ -21,7 +20,6 @@ from ftq.sweep import Leave, Overdue, Postpone, Send, deserves_a_look, sweep
 from ftq.task import Task, bucket_in
 from ftq.wire import queue as wire
 from ftq.wire.item import Item, number, text
-from ftq.wire.queue import Outgoing
 from ftq.wire.table import KEYS_PER_READ, Written
 from ftq_daemon.breakers import Breakers
 from ftq_daemon.clock import World
@@ -181,10 +179,7 @@ class Sweeper:
         return isinstance(result, Written)
 
     async def _send(self, task: Task) -> bool:
-        # A large payload stays where it is: the daemon that claims the task reads it.
-        body = encode(task, task.payload)
-        message = Outgoing(body, wire.mark(wire.STORED, "1"), group=task.tenant)
-        return await self.queues[task.queue].send(message)
+        return await self.queues[task.queue].send(wire.of_task(task, task.payload))
 
 
 def key_in(bucket: str, found: Overdue) -> Item:

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from ftq.codec import encode
 from ftq.errors import CallError, SubmissionError
 from ftq.registry import Registry
 from ftq.schedule import Schedule, due, next_after
@@ -20,7 +19,6 @@ from ftq.submission import Plan, Submission, Terms, plan
 from ftq.text import parse
 from ftq.wire import queue as wire
 from ftq.wire import schedules
-from ftq.wire.queue import Outgoing
 from ftq_daemon.clock import World
 from ftq_daemon.events import Events, Failed, Ticked
 from ftq_daemon.queue import Queue
@@ -122,10 +120,9 @@ class Ticker:
         planned = plan(asked, self.terms, self.world.now())
         if await self._put(planned):
             self.events.emit(Ticked(planned.task, tick))
-            body = encode(planned.task, planned.task.payload)
             # That the send fails is no loss: the sweeper sends what was put.
             queue = self.queues[planned.task.queue]
-            await queue.send(Outgoing(body, wire.mark(wire.STORED, "1")))
+            await queue.send(wire.of_task(planned.task, planned.task.payload))
 
     async def _put(self, planned: Plan) -> bool:
         """Store a task; whether it was not there yet."""

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from ftq.codec import encode
 from ftq.limits import SQS_ATTRIBUTES, SQS_BATCH_BYTES
 from ftq.ports import Call, Reply, Request
-from ftq.task import Failure
+from ftq.task import Failure, Task
 from ftq.text import size
 from ftq.wire.entries import EntryFault as EntryFault
 from ftq.wire.entries import read_batch as read_batch
@@ -115,6 +116,21 @@ def cause_line(cause: str, failed: Failure | None) -> str:
     if failed is None:
         return cause_of(cause)
     return cause_of(cause, failed.class_name, failed.message)
+
+
+def of_task(task: Task, payload: str | None, delay_seconds: int = 0, trace: str = "") -> Outgoing:
+    """The message of a stored task.
+
+    Args:
+        task: The task.
+        payload: What it carries of the payload; None leaves a large one beside the record, where
+            the daemon that claims the task reads it, and renews it (PROTOCOL R11).
+        delay_seconds: Seconds until it is shown.
+        trace: The X-Ray trace header, or ''.
+    """
+    # Fair queues share a standard queue among tenants by the group.
+    marks = mark(STORED, "1")
+    return Outgoing(encode(task, payload), marks, delay_seconds, trace=trace, group=task.tenant)
 
 
 def copy_of(message: Message, marks: Mapping[str, Attribute], delay_seconds: int = 0) -> Outgoing:
