@@ -15,6 +15,7 @@ from api_lambda.http import Request, Response
 from api_lambda.params import read_query
 from api_lambda.problems import ALREADY_FINAL, NOT_DEAD, Problem
 from api_lambda.service import Service
+from api_lambda.submit import log_mishaps
 from api_lambda.tasks import no_task
 from api_lambda.traces import trace_of
 from ftq import control
@@ -116,6 +117,7 @@ def redrive(service: Service, request: Request) -> Response:
     found = walk(service.port, control.redrive(to, _id(request), asked.claim_no, who))
     if found is None:
         raise no_task()
+    log_mishaps(found.mishaps)
     state, claim_no = found.task.state, found.task.claim_no
     if found.answer is not RedriveAnswer.REDRIVEN:
         detail = f"It is {state}, at claim {claim_no}."

@@ -21,6 +21,7 @@ from api_lambda.params import read_query
 from api_lambda.problems import invalid
 from api_lambda.records import read_records, read_rows
 from api_lambda.service import Service
+from api_lambda.submit import log_mishaps
 from ftq.control import Operator, RedriveAnswer, redrive_many
 from ftq.cursor import read_cursor, write_cursor
 from ftq.errors import CallError
@@ -199,7 +200,10 @@ class Redrives:
         if not self.asked.dry_run:
             who = replace(self.who, now=self.service.now())
             steps = redrive_many(self.statements, tasks, None, who)
-            answers = [result.answer for result in walk(self.service.port, steps)]
+            results = walk(self.service.port, steps)
+            for each in results:
+                log_mishaps(each.mishaps)
+            answers = [each.answer for each in results]
             at.redriven += answers.count(RedriveAnswer.REDRIVEN)
             at.failed += answers.count(RedriveAnswer.FAILED)
         at.matched += len(tasks)

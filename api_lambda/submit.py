@@ -37,6 +37,7 @@ from api_lambda.traces import trace_of
 from ftq.accept import accept as accepting
 from ftq.errors import CallError, InvalidField, KeyConflict, PayloadTooLarge
 from ftq.lifecycle import State
+from ftq.send import Mishap
 from ftq.steps import walk
 from ftq.store import Stored
 from ftq.submission import Plan, Submission, accepted_state, plan
@@ -127,8 +128,7 @@ def accept(service: Service, asked: Sequence[Asked], trace: str) -> list[Task | 
     plans = [each.planned for each in asked]
     steps = accepting(Statements(service.table), plans, service.now, trace)
     done = walk(service.port, steps)
-    for each in done.mishaps:
-        _log(f"api.{each.what}", each.task, each.operation, each.code)
+    log_mishaps(done.mishaps)
     return [_answer(each, found) for each, found in zip(asked, done.stored, strict=True)]
 
 
@@ -164,6 +164,12 @@ def accepted(task: Task) -> Accepted:
         "created_at": moment(task.created_at),
         "correlation_id": task.correlation_id,
     }
+
+
+def log_mishaps(mishaps: Sequence[Mishap]) -> None:
+    """Log what failed for tasks that are accepted, or redriven, all the same."""
+    for each in mishaps:
+        _log(f"api.{each.what}", each.task, each.operation, each.code)
 
 
 def _log(event: str, task: Task, operation: str, code: str) -> None:

@@ -11,13 +11,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from ftq.errors import CallError, CallRefused, Throttled
+from ftq.errors import CallRefused, Throttled
 from ftq.lifecycle import Move, State, follow
-from ftq.limits import SQS_BATCH_ENTRIES
+from ftq.send import Mishap, send
 from ftq.steps import Steps
 from ftq.task import Entry, Task
-from ftq.wire import queue, table
-from ftq.wire.queue import Outgoing
+from ftq.wire import table
 from ftq.wire.statements import Statement, Statements
 from ftq.wire.table import Duplicate, Failed, Refused, Result, Written
 
@@ -115,10 +114,17 @@ class RedriveAnswer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RedriveResult:
-    """What became of the wish to redrive a death, and the task as it was seen last."""
+    """What became of the wish to redrive a death.
+
+    Attributes:
+        answer: What became of it.
+        task: The task as it was seen last.
+        mishaps: Calls for its message that failed; the sweeper repairs that (R3).
+    """
 
     answer: RedriveAnswer
     task: Task
+    mishaps: tuple[Mishap, ...] = ()
 
 
 def redrive(
@@ -159,12 +165,15 @@ def redrive_many(
         statements = [to.redrive(task, who.by, who.now, who.grace) for task in dead]
         reply = yield table.execute(statements)
         for task, result in zip(dead, table.read_execute(reply, len(dead)), strict=True):
-            results[task.id] = _redriven(task, result)
+            results[task.id] = _redriven(task, result, who)
     for task in seen:
         if task.id not in results:
             results[task.id] = _answered(task, died_at)
     # What was not begun since is sent, again if need be: a spare copy is harmless.
-    yield from _send([each.task for each in results.values() if _waits(each)], who)
+    waiting = [(each.task, each.task.payload) for each in results.values() if _waits(each)]
+    for mishap in (yield from send(to, waiting, lambda: who.now, who.trace)):
+        failed = results[mishap.task.id]
+        results[mishap.task.id] = replace(failed, mishaps=(*failed.mishaps, mishap))
     return [results[task.id] for task in seen]
 
 
@@ -172,10 +181,10 @@ def _dies_at(task: Task, died_at: int | None) -> bool:
     return task.state is State.DEAD and died_at in (None, task.claim_no)
 
 
-def _redriven(task: Task, result: Result) -> RedriveResult:
+def _redriven(task: Task, result: Result, who: Operator) -> RedriveResult:
     match result:
         case Written():
-            return RedriveResult(RedriveAnswer.REDRIVEN, _alive(task))
+            return RedriveResult(RedriveAnswer.REDRIVEN, _alive(task, who))
         case Refused(current) if current is not None:
             return _answered(current, task.claim_no)
         case Failed():
@@ -184,9 +193,17 @@ def _redriven(task: Task, result: Result) -> RedriveResult:
             return RedriveResult(RedriveAnswer.NOT_DEAD, task)
 
 
-def _alive(task: Task) -> Task:
-    queued = follow(task.state, Move.REDRIVE)
-    return replace(task, state=queued, past=task.claim_no, attempts=0, releases=0, free_at=0)
+def _alive(task: Task, who: Operator) -> Task:
+    """The task as the redrive leaves it, as far as its sending has to know."""
+    return replace(
+        task,
+        state=follow(task.state, Move.REDRIVE),
+        past=task.claim_no,
+        attempts=0,
+        releases=0,
+        free_at=0,
+        due_at=who.now + who.grace,
+    )
 
 
 def _answered(task: Task, died_at: int | None) -> RedriveResult:
@@ -204,21 +221,6 @@ def _waits(result: RedriveResult) -> bool:
     task = result.task
     begun = task.state is not State.QUEUED or task.past != task.claim_no
     return result.answer is RedriveAnswer.REDRIVEN and not begun
-
-
-def _send(tasks: Sequence[Task], who: Operator) -> Steps[None]:
-    """Send their messages; the sweeper sends what could not be sent now (R3)."""
-    by_queue: dict[str, list[Outgoing]] = {}
-    for task in tasks:
-        message = queue.of_task(task, task.payload, trace=who.trace)
-        by_queue.setdefault(task.queue, []).append(message)
-    for url, messages in by_queue.items():
-        for first in range(0, len(messages), SQS_BATCH_ENTRIES):
-            for group in queue.within_bytes(messages[first : first + SQS_BATCH_ENTRIES]):
-                try:
-                    yield queue.send_batch(url, group)
-                except CallError:
-                    continue
 
 
 def _written(statement: Statement) -> Steps[Written | Refused | Duplicate]:

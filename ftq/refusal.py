@@ -62,9 +62,13 @@ class Forget:
 
 @dataclass(frozen=True, slots=True)
 class Revive:
-    """An operator brought the message back from the DLQ: claim it at that death (R3)."""
+    """An operator brought the message back from the DLQ: claim it at that death (R3).
 
-    claim_no: int
+    Attributes:
+        task: The record as that death left it.
+    """
+
+    task: Task
 
 
 Refusal: TypeAlias = Ours | Yield | Drop | DropDead | Insert | Forget | Revive
@@ -102,7 +106,7 @@ def refuse(
         return Ours()
     if record.state is State.DEAD:
         if carried == record.claim_no:
-            return Revive(record.claim_no)
+            return Revive(record)
         return DropDead(record.claim_no, record.cause, record.last_error)
     if record.state in FINAL:
         return Drop()

@@ -1,6 +1,7 @@
 """Sending the messages of stored tasks; what cannot be sent is left to the sweeper (R8).
 
-As steps, for the Lambda and for whoever submits past it (`ftq.client.direct`).
+As steps, for what is submitted and what is redriven, through the Lambda or past it
+(`ftq.client.direct`).
 """
 
 from __future__ import annotations
@@ -41,13 +42,14 @@ class Mishap:
 
 
 def send(
-    to: Statements, tasks: Sequence[tuple[Task, str]], now: Clock, trace: str = ""
+    to: Statements, tasks: Sequence[tuple[Task, str | None]], now: Clock, trace: str = ""
 ) -> Steps[list[Mishap]]:
     """Send each task with its payload, ten in one call. Never raises a `CallError`.
 
     Args:
         to: The statements of the table.
-        tasks: Tasks with their payloads as canonical JSON text.
+        tasks: Tasks with their payloads as canonical JSON text; None for one that stays beside
+            its record (R11).
         now: Milliseconds since the epoch.
         trace: The X-Ray trace header, or ''.
     """

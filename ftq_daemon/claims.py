@@ -119,8 +119,8 @@ class Claims:
                         return task
                     await self._store_beside(task, envelope)
                     step = self._insertion(task, who)
-                case Revive(died_at):
-                    step = self._revival(envelope.id, died_at, who)
+                case Revive(dead):
+                    step = self._revival(dead, who)
                 case _:
                     return why
         return Yield(who.now + self.visibility)
@@ -158,9 +158,9 @@ class Claims:
     def _insertion(self, task: Task, who: Claimant) -> Step:
         return self.store.statements.insert(task, who), lambda _: claimed(task, who)
 
-    def _revival(self, task_id: str, died_at: int, who: Claimant) -> Step:
-        statement = self.store.statements.revive(task_id, died_at, self.grace, who)
-        return statement, lambda dead: dead and revived(dead, who, self.grace)
+    def _revival(self, dead: Task, who: Claimant) -> Step:
+        statement = self.store.statements.revive(dead, self.grace, who)
+        return statement, lambda old: old and revived(old, who, self.grace)
 
     def _granted(self, received: Received, old: Task | None, after: After) -> Claim | NotATask:
         task = after(old)

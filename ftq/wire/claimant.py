@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ftq.lifecycle import Move, State, follow
-from ftq.task import Task
+from ftq.task import Entry, Task, remember
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,17 @@ def claimed(before: Task, who: Claimant) -> Task:
     )
 
 
+def redriven(dead: Task, by: str, now: int) -> tuple[Entry, ...]:
+    """The history of a dead task that gets one more life (R3), whoever gives it.
+
+    Args:
+        dead: The task at its death.
+        by: Who gives it; the daemon to which a dead-letter copy came back.
+        now: When, in milliseconds since the epoch.
+    """
+    return remember(dead.history, Entry(dead.claim_no, by, now, "redriven"))
+
+
 def revived(dead: Task, who: Claimant, grace: int) -> Task:
     """The record as a granted revival leaves it: a claim at the start of a new life."""
     fresh = replace(
@@ -74,5 +85,6 @@ def revived(dead: Task, who: Claimant, grace: int) -> Task:
         due_at=who.now + grace,
         expires_at=0,
         cancel_requested=0,
+        history=redriven(dead, who.by, who.now),
     )
     return claimed(fresh, who)

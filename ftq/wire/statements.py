@@ -12,7 +12,7 @@ from ftq.task import Entry, Task, bucket_of, remember
 from ftq.text import dump
 from ftq.verdict import Cancel, Complete, Counter, DeadLetter, Release, RetryAt, Settlement
 from ftq.wire import partiql
-from ftq.wire.claimant import Claimant, claimed
+from ftq.wire.claimant import Claimant, claimed, redriven
 from ftq.wire.item import Value, error_json, history_text, number, text, to_item
 
 Sets: TypeAlias = Mapping[str, Value]
@@ -56,26 +56,25 @@ class Statements:
         statement = partiql.insert(self.table, tuple(item))
         return Statement(task.id, {"Statement": statement, "Parameters": list(item.values())})
 
-    def revive(self, task_id: str, died_at: int, grace: int, who: Claimant) -> Statement:
+    def revive(self, task: Task, grace: int, who: Claimant) -> Statement:
         """R3: a dead-letter copy came back: one more life, claimed as it begins."""
         sets = {
-            **_new_life(task_id, died_at, who.now, grace),
+            **_new_life(task, who.by, who.now, grace),
             "state": text(follow(State.DEAD, Move.REVIVE)),
-            "claim_no": number(died_at + 1),
+            "claim_no": number(task.claim_no + 1),
             "free_at": number(who.lease_end),
             "claimed_by": text(who.by),
             "claim_token": text(who.token),
         }
-        return self._update(task_id, sets, _dead_at(died_at), remove=_LIFE_REMOVES, returning=True)
+        where = _dead_at(task.claim_no)
+        return self._update(task.id, sets, where, remove=_LIFE_REMOVES, returning=True)
 
     def redrive(self, task: Task, by: str, now: int, grace: int) -> Statement:
         """R3: an operator's dead → queued, at the death that the operator saw."""
-        entry = Entry(task.claim_no, by, now, "redriven")
         sets = {
-            **_new_life(task.id, task.claim_no, now, grace),
+            **_new_life(task, by, now, grace),
             "state": text(follow(State.DEAD, Move.REDRIVE)),
             "free_at": number(0),
-            "history": text(history_text(remember(task.history, entry))),
         }
         return self._update(task.id, sets, _dead_at(task.claim_no), remove=_LIFE_REMOVES)
 
@@ -243,17 +242,18 @@ class Statements:
 _LIFE_REMOVES: Final = ("expires_at", "cancel_requested")
 
 
-def _new_life(task_id: str, died_at: int, now: int, grace: int) -> dict[str, Value]:
+def _new_life(task: Task, by: str, now: int, grace: int) -> dict[str, Value]:
     return {
         "attempts": number(0),
         "releases": number(0),
-        "past": number(died_at),
+        "past": number(task.claim_no),
         "sweeps": number(0),
         "cause": text(""),
-        "bucket": text(bucket_of(task_id, State.QUEUED)),
+        "bucket": text(bucket_of(task.id, State.QUEUED)),
         "sent_at": number(now),
         "due_at": number(now + grace),
         "updated_at": number(now),
+        "history": text(history_text(redriven(task, by, now))),
     }
 
 

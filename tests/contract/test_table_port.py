@@ -441,7 +441,7 @@ def late_writes(to: Statements, held: Task, final: Task) -> list[Statement]:
     ]
     if final.state is not State.DEAD:
         writes.append(to.redrive(final, "op", NOW, GRACE))
-        writes.append(to.revive(final.id, final.claim_no, GRACE, claimant("late")))
+        writes.append(to.revive(final, GRACE, claimant("late")))
     return writes
 
 
@@ -502,7 +502,7 @@ async def test_a_death_is_redriven_once(stage: TableStage) -> None:
     await stage.written(settle(stage.statements, held, ENDINGS[State.DEAD]))
     found = await stage.refused(redrive)
     assert (found.state, found.claim_no) == (State.DEAD, dead.claim_no + 1)
-    await stage.refused(stage.statements.revive("t1", dead.claim_no, GRACE, claimant()))
+    await stage.refused(stage.statements.revive(dead, GRACE, claimant()))
     await stage.written(stage.statements.redrive(found, "op", NOW, GRACE))
 
 
@@ -511,7 +511,7 @@ async def test_racing_redrives_and_revivals_of_a_death_have_one_winner(stage: Ta
     dead = await ended(stage, State.DEAD)
     statements = [
         *(stage.statements.redrive(dead, f"op{n}", NOW, GRACE) for n in range(4)),
-        *(stage.statements.revive("t1", 1, GRACE, claimant(f"d{n}")) for n in range(4)),
+        *(stage.statements.revive(dead, GRACE, claimant(f"d{n}")) for n in range(4)),
     ]
     results = await asyncio.gather(*(stage.one(statement) for statement in statements))
     assert sum(isinstance(result, Written) for result in results) == 1
@@ -522,7 +522,7 @@ async def test_racing_redrives_and_revivals_of_a_death_have_one_winner(stage: Ta
 async def test_a_dead_letter_that_comes_back_is_claimed_at_its_death(stage: TableStage) -> None:
     dead = await ended(stage, State.DEAD, queued(claim_no=4, attempts=1, releases=2, sweeps=3))
     who = claimant("d2", NOW + 50_000, token="tk")
-    old = await stage.written(stage.statements.revive("t1", dead.claim_no, GRACE, who))
+    old = await stage.written(stage.statements.revive(dead, GRACE, who))
     assert old == dead
     task = await stage.record("t1")
     assert (task.state, task.claim_no, task.free_at) == (State.RUNNING, 6, who.lease_end)
@@ -530,6 +530,7 @@ async def test_a_dead_letter_that_comes_back_is_claimed_at_its_death(stage: Tabl
     assert (task.attempts, task.releases, task.sweeps, task.past) == (0, 0, 0, 5)
     assert task.crashes == 0
     assert (task.expires_at, task.due_at) == (0, who.now + GRACE)
+    assert task.history == (*dead.history, Entry(5, "d2", who.now, "redriven"))
     await stage.refused(stage.statements.redrive(dead, "op", NOW, GRACE))
 
 
@@ -537,7 +538,8 @@ async def test_a_dead_letter_that_comes_back_is_claimed_at_its_death(stage: Tabl
 async def test_a_revival_at_another_death_is_refused(stage: TableStage) -> None:
     dead = await ended(stage, State.DEAD)
     for claim_no in (dead.claim_no - 1, dead.claim_no + 1):
-        await stage.refused(stage.statements.revive("t1", claim_no, GRACE, claimant()))
+        other = replace(dead, claim_no=claim_no)
+        await stage.refused(stage.statements.revive(other, GRACE, claimant()))
 
 
 @on_tables
@@ -545,7 +547,7 @@ async def test_a_redrive_of_nothing_creates_nothing(stage: TableStage) -> None:
     dead = queued(state=State.DEAD, claim_no=1)
     redrive = stage.statements.redrive(dead, "op", NOW, GRACE)
     assert await stage.one(redrive) == Refused(None, absent=True)
-    revive = stage.statements.revive("t1", 1, GRACE, claimant())
+    revive = stage.statements.revive(dead, GRACE, claimant())
     assert await stage.one(revive) == Refused(None, absent=True)
     assert await stage.get("t1") is None
 

@@ -175,7 +175,7 @@ def expires_only_when_final(write: Write, life: Life, book: Book) -> str:
 
 
 def one_life_for_each_death(write: Write, life: Life, book: Book) -> str:
-    """A death is undone once, and only if somebody asked for that one."""
+    """A death is undone once, only if somebody asked for that one, and the history tells."""
     if write.step not in ("redrive", "revive"):
         return ""
     died_at = write.old.claim_no
@@ -185,6 +185,9 @@ def one_life_for_each_death(write: Write, life: Life, book: Book) -> str:
         return f"the death at claim {died_at} was undone for claim {write.new.past}"
     if (life.id, died_at) not in book.asked:
         return f"nobody asked for the death at claim {died_at} to be undone"
+    last = write.new.history[-1]
+    if (last.claim_no, last.outcome) != (died_at, "redriven"):
+        return f"the history's last line does not tell of it: {last}"
     return ""
 
 

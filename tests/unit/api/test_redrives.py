@@ -181,6 +181,26 @@ def test_what_the_table_does_not_answer_for_is_told_and_stays_dead(door: Door) -
     assert ask(door, before=got.doc["before"]).doc["redriven"] == 1
 
 
+def test_what_could_not_be_sent_the_sweeper_looks_at_at_once(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    ids = [dead(door, n) for n in range(40)]
+    door.clock.now += 1_000
+
+    def plan(call: Call) -> Fault | None:
+        if call.operation == "SendMessageBatch":
+            return Fault(failing=frozenset({0}))
+        return Fault(error="throttled") if call.operation == "SendMessage" else None
+
+    door.behind(FaultySyncPort(door.aws, plan))
+    assert ask(door).doc["redriven"] == 40
+    unsent = 40 - len(door.messages())
+    assert unsent >= 1
+    hurried = [task for task in records(door, ids) if task.due_at == door.clock.now]
+    assert len(hurried) == unsent
+    assert caplog.messages.count("api.not_sent") == unsent
+
+
 def test_what_was_done_before_a_fault_is_told(door: Door) -> None:
     for n in range(60):
         dead(door, n)

@@ -364,7 +364,7 @@ def test_every_record_that_stands_in_the_way_has_its_answer(
     expected: object
     if state is State.DEAD:
         died = DropDead(3, "rejected", record.last_error)
-        expected = Revive(3) if carried == 3 else died
+        expected = Revive(record) if carried == 3 else died
     elif state in FINAL:
         expected = Drop()
     elif state is State.RUNNING and token == "mine":

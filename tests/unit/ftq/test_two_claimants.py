@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections import Counter as Counts
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 import pytest
@@ -325,9 +325,9 @@ class TwoClaimants(RuleBasedStateMachine):
             case Insert():
                 assert self.model.state is None
                 self.insert(side, who, "done")
-            case Revive(died_at):
-                assert current is not None
-                write = self.revive_write(died_at, who)
+            case Revive(dead):
+                assert dead == current
+                write = self.revive_write(dead, who)
                 result = self.apply(write)
                 assert isinstance(result, Written)
                 assert result.old is not None
@@ -360,9 +360,9 @@ class TwoClaimants(RuleBasedStateMachine):
         assert side is not None
         self.insert(side, self.claimant(side.name), fate)
 
-    def revive_write(self, died_at: int, who: Claimant) -> Write:
-        statement = WRITE.revive("t1", died_at, GRACE, who)
-        return Write("revive", statement, who.now, died_at, who.token, who.lease_end)
+    def revive_write(self, dead: Task, who: Claimant) -> Write:
+        statement = WRITE.revive(dead, GRACE, who)
+        return Write("revive", statement, who.now, dead.claim_no, who.token, who.lease_end)
 
     @precondition(lambda self: self.model.deaths and self.idle() is not None)
     @rule(name=st.sampled_from(NAMES), fate=st.sampled_from(FATES), which=WHICH)
@@ -372,9 +372,10 @@ class TwoClaimants(RuleBasedStateMachine):
         died_at = sorted(self.model.deaths)[which % len(self.model.deaths)]
         who = self.claimant(side.name)
         dead = self.record()
-        result = self.ask(side, self.revive_write(died_at, who), fate)
+        assert dead is not None
+        write = self.revive_write(replace(dead, claim_no=died_at), who)
+        result = self.ask(side, write, fate)
         if isinstance(result, Written):
-            assert dead is not None
             assert result.old == dead
             self.granted(side, revived(dead, who, GRACE))
         elif result is not None:

@@ -69,7 +69,7 @@ def settled(verdict: Settlement) -> Callable[[Task], Statement]:
 BUILDERS: dict[str, Callable[[Task], Statement]] = {
     "claim": lambda task: WRITE.claim(task.id, WHO),
     "insert": lambda task: WRITE.insert(task, WHO),
-    "revive": lambda task: WRITE.revive(task.id, task.claim_no, GRACE, WHO),
+    "revive": lambda task: WRITE.revive(task, GRACE, WHO),
     "redrive": lambda task: WRITE.redrive(task, "api", NOW, GRACE),
     "beat": lambda task: WRITE.beat(task.id, task.claim_no, NOW + 59_000),
     "lapse": lambda task: WRITE.lapse(task, ENTRY),
@@ -404,7 +404,7 @@ def test_the_record_after_a_claim_is_what_the_claimant_takes_it_for(state: State
 
 def test_the_record_after_a_revival_is_what_the_claimant_takes_it_for() -> None:
     dead = replace(record(State.DEAD), cancel_requested=7, past=1)
-    done = applied(WRITE.revive("t1", 3, GRACE, WHO), dead)
+    done = applied(WRITE.revive(dead, GRACE, WHO), dead)
     assert done.result == Written(dead)
     assert done.task == revived(dead, WHO, GRACE)
     assert (done.task.crashes, done.task.attempts, done.task.past) == (0, 0, 3)

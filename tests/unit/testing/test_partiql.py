@@ -50,7 +50,7 @@ def everything_that_ftq_writes() -> list[Statement]:
     return [
         to.claim("t1", WHO),
         to.insert(TASK, WHO),
-        to.revive("t1", 1, 1, WHO),
+        to.revive(TASK, 1, WHO),
         to.redrive(TASK, "op", 1, 1),
         to.beat("t1", 1, 2),
         to.beat("t1", 1, 2, ()),
