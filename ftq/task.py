@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import zlib
 from dataclasses import dataclass
 from typing import Final
 
 from ftq.lifecycle import FINAL, State
 from ftq.limits import CLASS_NAME_CHARS, ERROR_MESSAGE_CHARS, HISTORY_ENTRIES, SHARDS
+from ftq.shape import shape_of
 from ftq.text import Json
 
 
@@ -44,28 +44,10 @@ def _cut(text: str, most: int) -> str:
     return clean if len(clean) <= most else clean[: most - 1] + "…"
 
 
-# An apostrophe within a word ("can't") opens no quotation; the b of b'…' does not hide one.
-_QUOTED: Final = re.compile(r"(?:(?<!\w)|(?<=\bb))'[^']*'|\"[^\"]*\"|“[^”]*”")
-# What stands together: a word, a number, an id, an address. Ends in no punctuation.
-_RUN: Final = re.compile(r"[\w@%+-](?:[\w.:@%+-]*[\w@%+-])?")
-_HEX: Final = re.compile(r"[0-9a-f]{16,}", re.IGNORECASE)
-
-
 def fingerprint_of(kind: str, class_name: str, message: str) -> str:
-    """Twelve hex digits that are equal for errors that differ only in ids, numbers and names.
-
-    Names are known by their quotes, ids and addresses by a digit or an @ in them; long hex needs
-    neither.
-    """
-    shape = _RUN.sub(_sign, _QUOTED.sub("'…'", message[:2000]))
-    text = f"{kind}\0{class_name}\0{shape}".encode("utf-8", "replace")
+    """Twelve hex digits that are equal for errors that differ only in ids, numbers and names."""
+    text = f"{kind}\0{class_name}\0{shape_of(message)}".encode("utf-8", "replace")
     return hashlib.sha256(text).hexdigest()[:12]
-
-
-def _sign(run: re.Match[str]) -> str:
-    word = run[0]
-    told_apart = "@" in word or any(map(str.isdigit, word)) or _HEX.fullmatch(word)
-    return "#" if told_apart else word
 
 
 @dataclass(frozen=True, slots=True)

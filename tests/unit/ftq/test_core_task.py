@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from ftq.lifecycle import FINAL, Move, State, follow
 from ftq.limits import ERROR_MESSAGE_CHARS, HISTORY_ENTRIES, SHARDS
+from ftq.shape import shape_of
 from ftq.task import (
     Entry,
     Task,
@@ -195,6 +197,28 @@ def test_a_lone_surrogate_in_a_message_becomes_a_question_mark() -> None:
         ("no row “alice”", "no row “bob”"),
         ("-5 is below 1e-10", "5 is below 2"),
         ("failed at 7.", "failed at 12."),
+        ("no such file: /tmp/in/a.csv", "no such file: /var/spool/other.json"),
+        ("no such file: ./a.csv", "no such file: ~/b.csv"),
+        ("cannot open data/a.csv: denied", "cannot open other/dir/b.csv: denied"),
+        (r"cannot open C:\Users\ann\a.txt", r"cannot open \\share\b"),
+        ("timeout: https://a.example/x?y=z#top", "timeout: http://b.example:8080"),
+        ("read s3://one/key, then failed", "read s3://another/some/key.json, then failed"),
+        ("with url: /users?name=ann (Caused by x)", "with url: /users?name=bob (Caused by x)"),
+        ("wrote 1,234 rows", "wrote 7 rows"),
+        ("wrote 1,234,567 rows", "wrote 12 rows"),
+        ("no row `alice`", "no row `bob`"),
+        ("cannot stat `alice': none", "cannot stat `bob': none"),
+        ("no row ‘it’s’ here", "no row ‘bob’ here"),
+        ("no row «alice»", "no row «bob»"),
+        (r"no row 'it\'s' here", "no row 'bob' here"),
+        (r'no row "say \"no\"" here', 'no row "bob" here'),
+        ("no row 'it's' here", "no row 'bob' here"),
+        ("commit deadbeef gone", "commit cafebabe gone"),
+        ("task mzxwcytboibgkbtf gone", "task nbswkydpfqqhodtt gone"),
+        ("task MZXWCYTBOIBGKBTF gone", "task NBSWKYDPFQQHODTT gone"),
+        ("bad '" + "x" * 3_000 + "' here", "bad '" + "y" * 9_000 + "' here"),
+        ("bad '" + "x" * 30_000 + "' here", "bad '" + "y" * 40_000 + "' here"),
+        ("lines: " + "17 " * 2_000, "lines: " + "123456 " * 2_000),
     ],
 )
 def test_errors_that_differ_in_ids_numbers_or_names_are_one_group(one: str, other: str) -> None:
@@ -210,12 +234,43 @@ def test_errors_that_differ_in_ids_numbers_or_names_are_one_group(one: str, othe
         (("exception", "E", "can't read, won't do"), ("exception", "E", "can't see, won't do")),
         (("exception", "E", "a facade"), ("exception", "E", "a decade")),
         (("exception", "E", "row 7: not found"), ("exception", "E", "row 7: not ready")),
+        (("exception", "E", "read/write error"), ("exception", "E", "send/receive error")),
+        (("exception", "E", "HTTP/1.1 refused"), ("exception", "E", "SMTP/1.1 refused")),
+        (("exception", "E", "PERMISSION_DENIED"), ("exception", "E", "RESOURCE_EXHAUSTED")),
+        (("exception", "E", "downstream failed"), ("exception", "E", "upstream failed")),
+        (("exception", "E", "the 'n roll: not found"), ("exception", "E", "the 'n roll: no")),
+        (("exception", "E", "/srv/a: not found"), ("exception", "E", "/srv/a: not ready")),
+        (("exception", "E", "https://a/b: refused"), ("exception", "E", "https://a/b: gone")),
+        (
+            ("exception", "E", "bad '" + "x" * 9_000 + "': not found"),
+            ("exception", "E", "bad '" + "x" * 9_000 + "': not ready"),
+        ),
     ],
 )
 def test_errors_of_another_class_kind_or_wording_are_other_groups(
     one: tuple[str, str, str], other: tuple[str, str, str]
 ) -> None:
     assert fingerprint_of(*one) != fingerprint_of(*other)
+
+
+# What the patterns look for, and what might make them look again and again.
+PIECES = [
+    "'", '"', "`", "“", "‘", "’", "«", "\\", "\\'", "b'", "’a", "é", "(", "?", "/", "./", "~/",
+    ":/", "C:\\", "x://", "/a?", "a/", "a.", "a,", "1,", "....", "-.", "fg", "FG", "bcdfgh",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", PIECES)
+@pytest.mark.parametrize("apart", ["", " "])
+def test_the_time_for_a_fingerprint_grows_with_the_message_and_no_faster(
+    piece: str, apart: str
+) -> None:
+    text = (piece + apart) * 20_000
+    shape_of(text)  # whatever is compiled or cached is so now
+    began = time.process_time()
+    shape_of(text)
+    # A pass or two is 10 ms; its square would be minutes.
+    assert time.process_time() - began < 0.5
 
 
 @given(st.text(st.characters(), max_size=50))
