@@ -9,13 +9,14 @@ import re
 import signal
 import sys
 from collections.abc import Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import click
 
 from ftq_cli.exits import CommandError, Exit
-from ftq_cli.terminal import mute, prepare
+from ftq_cli.terminal import mute, prepare, print_json, printed
 
 # Programs are loaded by the commands that need them: `ftq get` shall not wait for all of them.
 
@@ -71,6 +72,22 @@ class Commands(click.Group):
             return super().get_command(ctx, cmd_name)
         found: object = getattr(importlib.import_module(COMMANDS[cmd_name]), cmd_name)
         return found if isinstance(found, click.Command) else None
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the one that was named. With --json it prints a document, whatever becomes of it."""
+        ours = ctx.args[: ctx.args.index("--")] if "--" in ctx.args else ctx.args
+        wanted, token = "--json" in ours, printed.set(False)
+        try:
+            done: object = super().invoke(ctx)
+        except (click.ClickException, click.Abort, KeyboardInterrupt) as error:
+            if wanted and not printed.get():
+                from ftq_cli.problem import problem_of
+
+                print_json(problem_of(error))
+            raise
+        finally:
+            printed.reset(token)
+        return done
 
 
 @click.group(
@@ -218,6 +235,11 @@ def main() -> int:
     except BrokenPipeError:  # as `head` leaves it
         mute(sys.stdout.fileno())
         return UNREAD
+    except OSError as error:  # a full disk
+        mute(sys.stdout.fileno())
+        with suppress(OSError):
+            click.echo(f"the output cannot be written: {error.strerror or error}", err=True)
+        return Exit.FAILED
     return code or 0
 
 

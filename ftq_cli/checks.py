@@ -6,7 +6,7 @@ Each check says in one line what is right, or what is wrong and how to mend it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -50,6 +50,7 @@ class Wanted:
         table: The table.
         retention_days: How long a final record is kept.
         visibility_seconds: The daemon's visibility timeout.
+        more: Further queues, by name.
     """
 
     queue_url: str
@@ -57,6 +58,7 @@ class Wanted:
     table: str
     retention_days: int
     visibility_seconds: int
+    more: Mapping[str, str] = field(default_factory=dict)
 
 
 def skew(there: datetime | None, here: datetime) -> Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
@@ -15,11 +16,12 @@ from ftq.errors import CallError, ClientError, SettingsError
 from ftq.lifecycle import State
 from ftq.limits import SHARDS
 from ftq.ports import Call, Port
+from ftq.settings import Queues, Settings, read
 from ftq.task import bucket_in
 from ftq_cli import checks
 from ftq_cli.checks import Finding, Wanted
-from ftq_cli.exits import Exit
-from ftq_cli.speaking import client_options, terminal
+from ftq_cli.exits import CommandError, Exit
+from ftq_cli.speaking import client_options, code_of, terminal
 from ftq_cli.terminal import print_json
 
 if TYPE_CHECKING:
@@ -34,19 +36,36 @@ _OVERDUE_SHOWN: Final = 10
 @click.command()
 @client_options
 def doctor(api: str, as_json: bool) -> int:
-    """Check the API, and with FTQ_QUEUE_URL, FTQ_DLQ_URL and FTQ_TABLE set, queue and table.
+    """Check the API, and queues and table if FTQ_QUEUE_URL and FTQ_TABLE are set.
 
-    Next to an `ftq up` it looks at that one. Exit 1 if anything is wrong.
+    FTQ_DLQ_URL and FTQ_QUEUES name more queues. Next to an `ftq up` it looks at that one. Exit 1
+    if anything is wrong, 3 if the API cannot be reached.
     """
     from ftq_cli.announced import known
 
-    findings = examine(api, surroundings(os.environ, known()))
+    try:
+        findings, reached = examine(api, surroundings(os.environ, known()))
+    except SettingsError as error:
+        raise CommandError(str(error), Exit.USAGE) from error
     ok = all(each.ok is not False for each in findings)
     if as_json:
         print_json({"ok": ok, "checks": [each.to_json() for each in findings]})
     else:
         show(terminal(), findings)
+    if not reached:
+        return Exit.UNREACHABLE
     return Exit.DONE if ok else Exit.FAILED
+
+
+class _Named(Settings):
+    """The settings that name what is looked at, or say how it should be."""
+
+    queue_url: str = ""
+    dlq_url: str = ""
+    table: str = ""
+    queues: Queues = ()
+    retention_days: int = 30
+    visibility_seconds: int = 60
 
 
 def surroundings(environ: Mapping[str, str], up: Mapping[str, object]) -> dict[str, str]:
@@ -72,43 +91,52 @@ def show(console: Console, findings: list[Finding]) -> None:
         console.print(line, soft_wrap=True)
 
 
-def examine(api: str, environ: Mapping[str, str]) -> list[Finding]:
-    """All that can be found out."""
-    findings, daemons = _api(api)
-    wanted = _wanted(environ)
+def examine(api: str, environ: Mapping[str, str]) -> tuple[list[Finding], bool]:
+    """All that can be found out; and whether the API could be reached.
+
+    Raises:
+        SettingsError: The API's URL, or a setting, is none.
+    """
+    wanted = wanted_of(environ)
+    findings, daemons, reached = _api(api)
+    seen, overdue = _aws(environ, wanted)
+    return [*findings, *seen, checks.sweeps(daemons, overdue)], reached
+
+
+def _aws(environ: Mapping[str, str], wanted: Wanted | None) -> tuple[list[Finding], int | None]:
+    """What is to be said of AWS; and how many tasks nobody has looked at, if that is known."""
     if wanted is None:
         note = "FTQ_QUEUE_URL and FTQ_TABLE are not set here: queue and table were not looked at"
-        return [*findings, Finding("AWS", None, note), checks.sweeps(daemons, None)]
+        return [Finding("AWS", None, note)], None
     from ftq_cli.resources import Aws
 
     try:
-        seen, overdue = asyncio.run(aws(Aws(environ), wanted, datetime.now(UTC)))
+        return asyncio.run(aws(Aws(environ), wanted, datetime.now(UTC)))
     except Exception as error:  # botocore's own, such as for a region that is missing
-        broken = Finding("AWS", False, f"cannot be asked: {error}")
-        return [*findings, broken, checks.sweeps(daemons, None)]
-    return [*findings, *seen, checks.sweeps(daemons, overdue)]
+        return [Finding("AWS", False, f"cannot be asked: {error}")], None
 
 
-def _wanted(environ: Mapping[str, str]) -> Wanted | None:
-    queue_url, table = environ.get("FTQ_QUEUE_URL"), environ.get("FTQ_TABLE")
-    if not (queue_url and table):
+def wanted_of(environ: Mapping[str, str]) -> Wanted | None:
+    """What the settings name; None unless that is a queue and a table.
+
+    Raises:
+        SettingsError: One of them cannot be read.
+    """
+    named = read(_Named, environ)
+    if not (named.queue_url and named.table):
         return None
-
-    def number(name: str, default: int) -> int:
-        value = environ.get(name, "")
-        return int(value) if value.isdecimal() else default
-
     return Wanted(
-        queue_url,
-        environ.get("FTQ_DLQ_URL", ""),
-        table,
-        number("FTQ_RETENTION_DAYS", 30),
-        number("FTQ_VISIBILITY_SECONDS", 60),
+        named.queue_url,
+        named.dlq_url,
+        named.table,
+        named.retention_days,
+        named.visibility_seconds,
+        {each.name: each.url for each in named.queues if each.url},
     )
 
 
-def _api(api: str) -> tuple[list[Finding], int | None]:
-    """What is to be said of the API; and how many daemons are alive, if it could say."""
+def _api(api: str) -> tuple[list[Finding], int | None, bool]:
+    """What is to be said of the API, how many daemons are alive, and whether it was reached."""
     from ftq.client import Client
     from ftq.retry import RetryPolicy
     from ftq_cli.speaking import Connector
@@ -118,10 +146,11 @@ def _api(api: str) -> tuple[list[Finding], int | None]:
     )
     try:
         with connector.connect(api) as client:
-            return _asked(client, api)
-    except (SettingsError, ClientError) as error:
+            return (*_asked(client, api), True)
+    except ClientError as error:
         remedy = "check --api or FTQ_API_URL, and that it runs"
-        return [Finding("API", False, f"{error}; {remedy}")], None
+        reached = code_of(error) is not Exit.UNREACHABLE
+        return [Finding("API", False, f"{error}; {remedy}")], None, reached
 
 
 def _asked(client: Client, api: str) -> tuple[list[Finding], int | None]:
@@ -165,6 +194,11 @@ async def aws(port: Port, wanted: Wanted, now: datetime) -> tuple[list[Finding],
     dead = await attributes("dead-letter queue", wanted.dlq_url) if wanted.dlq_url else None
     if main is not None:
         findings += checks.queues(wanted, main, dead)
+    for name, url in wanted.more.items():
+        other = await attributes(f"queue {name}", url)
+        if other is not None:
+            found = checks.queues(replace(wanted, queue_url=url), other, dead)
+            findings += [replace(each, name=f"{each.name}, {name}") for each in found]
     described = Call("dynamodb", "DescribeTable", {"TableName": wanted.table})
     table = await _looked(port, described, "table", wanted.table, findings)
     if table is None:

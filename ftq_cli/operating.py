@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 from time import sleep
+from typing import TYPE_CHECKING
 
 import click
 
 from ftq_cli.exits import Exit
 from ftq_cli.speaking import client_options, speaking, terminal
 from ftq_cli.terminal import print_json
+
+if TYPE_CHECKING:
+    from ftq.client import Redriven
+    from ftq.client.talks import Deaths
+    from ftq.text import Document
 
 
 def moment(value: str) -> datetime:
@@ -31,6 +37,10 @@ def moment(value: str) -> datetime:
 @click.option("--before", type=moment, help="Only what had died by then; by now if not given.")
 @click.option("--rate", type=click.FloatRange(1, 1000), help="Tasks a second at most.")
 @click.option("--dry-run", is_flag=True, help="Only count what fits.")
+@click.option(
+    "--claim-no", type=click.IntRange(min=1),
+    help="The death of ID that is meant; the one that it died last if not given.",
+)  # fmt: skip
 @client_options
 def redrive(
     task_id: str | None,
@@ -40,20 +50,31 @@ def redrive(
     before: datetime | None,
     rate: float | None,
     dry_run: bool,
+    claim_no: int | None,
     api: str,
     as_json: bool,
 ) -> int:
     """Give a dead task one more life, or all of them.
 
-    Interrupted, it says how to go on so that nobody gets two.
+    For each the death that was seen is named, so a death gives one life, however often the
+    request is repeated. The command given again after the task died once more sees that death:
+    another life, unless --claim-no or --before says which is meant. With --all, interrupted, it
+    says how to go on so that nobody gets two.
     """
     if (task_id is None) is not everything:
         raise click.UsageError("name one ID, or say --all")
+    if everything and claim_no is not None:
+        raise click.UsageError("--claim-no goes with one ID")
     if task_id is not None:
         if dry_run or any(each is not None for each in (type_, error, before, rate)):
             raise click.UsageError("--type, --error, --before, --rate and --dry-run go with --all")
-        return _redrive_one(task_id, api, as_json)
-    from ftq.client import Redriven
+        return _redrive_one(task_id, claim_no, api, as_json)
+    from ftq.client.talks import Deaths
+
+    return _redrive_all(Deaths(type_, error, before), rate, dry_run, api, as_json)
+
+
+def _redrive_all(meant: Deaths, rate: float | None, dry_run: bool, api: str, as_json: bool) -> int:
     from ftq_cli.spinner import redriving
 
     said: list[Redriven] = []
@@ -65,17 +86,15 @@ def redrive(
                 show(sums)
 
             done = client.redrive_all(
-                type=type_, error=error, before=before, rate=rate, dry_run=dry_run,
-                progress=progress,
+                type=meant.type, error=meant.error, before=meant.before, rate=rate,
+                dry_run=dry_run, progress=progress,
             )  # fmt: skip
-    except BaseException:
-        if said and said[0].before is not None and not dry_run:
-            resumed = f"{said[0].before:%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
-            click.echo(f"redriven {said[0].redriven}; go on with --before {resumed}", err=True)
+    except BaseException as error:
+        if said and not dry_run:
+            _stopped(error, said[0], as_json)
         raise
     if as_json:
-        names = {"matched", "redriven", "failed", "dry_run", "before"}
-        print_json(done.model_dump(mode="json", include=names))
+        print_json(_sums(done))
     elif dry_run:
         click.echo(f"{done.matched} dead tasks fit; nothing was changed")
     else:
@@ -85,9 +104,25 @@ def redrive(
     return Exit.FAILED if done.failed else Exit.DONE
 
 
-def _redrive_one(task_id: str, api: str, as_json: bool) -> int:
+def _stopped(error: BaseException, sums: Redriven, as_json: bool) -> None:
+    """Say how far it came, and how to go on."""
+    from ftq_cli.problem import problem_of
+
+    if as_json:
+        print_json({**problem_of(error), **_sums(sums)})
+    if sums.before is not None:
+        resumed = f"{sums.before:%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
+        click.echo(f"redriven {sums.redriven}; go on with --before {resumed}", err=True)
+
+
+def _sums(done: Redriven) -> Document:
+    names = {"matched", "redriven", "failed", "dry_run", "before"}
+    return done.model_dump(mode="json", include=names)
+
+
+def _redrive_one(task_id: str, claim_no: int | None, api: str, as_json: bool) -> int:
     with speaking(api) as client:
-        done = client.redrive(task_id)
+        done = client.redrive(task_id, claim_no=claim_no)
     if as_json:
         print_json(done.document)
     else:

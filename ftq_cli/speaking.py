@@ -71,7 +71,7 @@ def speaking(api: str) -> Iterator[Client]:
         with connector.connect(api) as client:
             yield client
     except FtqError as error:
-        raise CommandError(_words(error), _code(error)) from error
+        raise CommandError(_words(error), code_of(error)) from error
 
 
 def _words(error: FtqError) -> str:
@@ -81,7 +81,8 @@ def _words(error: FtqError) -> str:
     return f"{error}\nto repeat it safely: --key {key}" if key else str(error)
 
 
-def _code(error: FtqError) -> Exit:
+def code_of(error: FtqError) -> Exit:
+    """The exit code for an error."""
     from ftq import errors
 
     match error:

@@ -7,12 +7,17 @@ import json
 import os
 import sys
 from contextlib import suppress
+from contextvars import ContextVar
 from pathlib import Path
+from typing import Final
 
 import click
 from rich.console import Console
 
 from ftq.text import Json
+
+printed: Final[ContextVar[bool]] = ContextVar("printed", default=False)
+"""Whether this command has printed its JSON document: a second one would spoil it."""
 
 
 class Terminal(Console):
@@ -49,5 +54,6 @@ def prepare() -> None:
 
 def print_json(document: Json) -> None:
     """Print a JSON document; in pure ASCII where the charset is not a Unicode one."""
+    printed.set(True)
     legible = "utf" in (sys.stdout.encoding or "").lower()
     click.echo(json.dumps(document, indent=2, ensure_ascii=not legible))

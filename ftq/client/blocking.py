@@ -190,11 +190,15 @@ class Client(Carrier):
         return self.walk(talks.cancel(task_id, self._world))
 
     def redrive(self, task_id: str, *, claim_no: int | None = None) -> Redriven:
-        """Give a dead task one more life, however often this is asked for.
+        """Give a dead task one more life. The request names its death, and repeats safely.
+
+        Called again after the task died once more, this is another life, unless `claim_no` says
+        that the first death is meant.
 
         Args:
             task_id: The task.
-            claim_no: The death that is meant; the present one if None.
+            claim_no: The death that is meant, such as a task's `claim_no` while it is dead; the
+                one that is read first if None.
 
         Raises:
             NotFound: There is none.

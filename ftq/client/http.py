@@ -41,8 +41,9 @@ def base_of(url: str) -> str:
     """
     try:
         parsed = httpx.URL(url)
-        # httpx alone takes a bracket that is never closed.
-        fits = parsed.scheme in ("http", "https") and bool(urlsplit(url).hostname)
+        # httpx alone takes a bracket that is never closed, and any number for a port.
+        split = urlsplit(url)
+        fits = parsed.scheme in ("http", "https") and bool(split.hostname) and split.port != 0
     except (httpx.InvalidURL, ValueError):
         fits = False
     if not fits:

@@ -6,14 +6,18 @@ import subprocess
 import sys
 from collections import deque
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from ftq.client import Hour
 from ftq.task import failure
+from ftq.text import parse
 from ftq.verdict import Complete, Settlement
 from ftq_cli.__main__ import COMMANDS, cli
+from ftq_cli.exits import CommandError, Exit
+from ftq_cli.speaking import Connector
 from ftq_cli.tables import ago, sparkline
 from tests.unit.api.door import Door, dig
 from tests.unit.api.dying import DIE, dead, settle, submitted
@@ -114,7 +118,8 @@ def test_cancelling_says_what_becomes_of_it(bridge: Bridge, door: Door) -> None:
     assert ftq(bridge, "cancel", waits).out == f"{waits} is cancelled\n"
     assert "stops it at its next beat" in ftq(bridge, "cancel", runs).out
     again = ftq(bridge, "cancel", waits, "--json")
-    assert (again.code, again.out) == (1, "")
+    assert (again.code, again.doc["type"]) == (1, "urn:ftq:problem:already-final")
+    assert (again.doc["status"], again.doc["state"]) == (409, "cancelled")
     assert again.err.startswith("409 ")
 
 
@@ -124,6 +129,20 @@ def test_one_dead_task_is_redriven(bridge: Bridge, door: Door) -> None:
     assert (ran.code, ran.doc["redriven"], ran.doc["state"]) == (0, 1, "queued")
     settle(door, task_id, Complete("1"))
     assert ftq(bridge, "redrive", task_id).code == 1
+
+
+def test_a_redrive_that_names_its_death_gives_no_life_to_a_later_one(
+    bridge: Bridge, door: Door
+) -> None:
+    task_id = dead(door)
+    assert ftq(bridge, "redrive", task_id, "--claim-no", "1").code == 0
+    settle(door, task_id, DIE)
+    assert ftq(bridge, "redrive", task_id, "--claim-no", "1").code == 0, "done already"
+    assert door.get(task_id).doc["state"] == "dead"
+    assert ftq(bridge, "redrive", task_id).code == 0, "the death that it reads: another life"
+    assert door.get(task_id).doc["state"] == "queued"
+    sent = [each.read() for each in bridge.seen if each.url.path.endswith("/redrive")]
+    assert sent == [b'{"claim_no":1}', b'{"claim_no":1}', b'{"claim_no":2}']
 
 
 def test_all_that_fit_are_counted_then_redriven(bridge: Bridge, door: Door) -> None:
@@ -148,6 +167,10 @@ def test_a_redrive_that_breaks_off_says_how_to_go_on(bridge: Bridge, door: Door)
     ran = ftq(bridge, "redrive", "--all")
     assert ran.code == 3
     assert "redriven 0; go on with --before 2027-01-15T08:00:00.000Z" in ran.err
+    bridge.faults = deque([None, *[refused] * 6])
+    told = ftq(bridge, "redrive", "--all", "--json").doc
+    assert told.keys() >= PROBLEM
+    assert (told["redriven"], told["before"]) == (0, "2027-01-15T08:00:03.875000Z")
     assert ftq(bridge, "redrive", "--all", "--before", "2027-01-15T08:00:00.000Z").code == 0
 
 
@@ -208,6 +231,10 @@ def test_watching_goes_on_over_an_outage_and_ends_on_ctrl_c(
     assert "cannot be reached" in lines[1]
 
 
+# What every problem document has, whoever made it.
+PROBLEM = {"type", "title", "status", "detail"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "says_what"),
     [
@@ -231,6 +258,11 @@ def test_bad_usage_exits_with_2(bridge: Bridge, arguments: list[str], says_what:
     ran = ftq(bridge, *arguments)
     assert (ran.code, ran.out) == (2, "")
     assert says_what in ran.err
+    if arguments[0] != "completion":
+        document = ftq(bridge, *arguments, "--json").doc
+        assert document.keys() >= PROBLEM
+        assert document["type"] in ("urn:ftq:problem:usage", "urn:ftq:problem:invalid")
+        assert says_what in str(document["detail"])
 
 
 @pytest.mark.parametrize(
@@ -242,13 +274,71 @@ def test_bad_usage_exits_with_2(bridge: Bridge, arguments: list[str], says_what:
 def test_an_api_that_is_not_there_exits_with_3(bridge: Bridge, arguments: list[str]) -> None:
     bridge.faults = deque([refused] * 12)
     ran = ftq(bridge, *arguments, "--json")
-    assert (ran.code, ran.out) == (3, "")
+    assert (ran.code, ran.doc["type"]) == (3, "urn:ftq:problem:unreachable")
+    assert ran.doc.keys() >= PROBLEM
+    assert "cannot be reached" in str(ran.doc["detail"])
+    assert ("idempotency_key" in ran.doc) is (arguments[0] == "submit")
     assert "cannot be reached" in ran.err
 
 
 def test_a_caller_that_is_refused_exits_with_1(bridge: Bridge) -> None:
     bridge.faults = deque([says(403, '{"message": "Forbidden"}')])
-    assert ftq(bridge, "ls").code == 1
+    ran = ftq(bridge, "ls", "--json")
+    assert (ran.code, ran.doc["status"], ran.doc["title"]) == (1, 403, "Forbidden")
+    assert ran.doc.keys() >= PROBLEM
+
+
+@pytest.mark.parametrize("arguments", [["get", "nobody"], ["cancel", "nobody"], ["redrive", "no"]])
+def test_what_the_api_says_no_to_is_handed_on_as_its_document(
+    bridge: Bridge, arguments: list[str]
+) -> None:
+    ran = ftq(bridge, *arguments, "--json")
+    assert ran.code == 1
+    assert (ran.doc["type"], ran.doc["status"]) == ("urn:ftq:problem:no-such-task", 404)
+    assert ran.doc.keys() >= PROBLEM
+
+
+def test_an_interrupted_command_prints_its_document_too(
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ftq_cli.operating.sleep", interrupt)
+    out = CliRunner().invoke(
+        cli, ["watch", "--json"], obj=Connector(lambda url: bridge.client()), standalone_mode=False
+    )
+    document = parse(out.stdout)
+    assert isinstance(document, dict)
+    assert document["type"] == "urn:ftq:problem:interrupted"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+@pytest.mark.parametrize(
+    "arguments", [["completion", "bash"], ["ls", "--json", "--api", "http://h:0"]], ids=" ".join
+)
+def test_output_that_cannot_be_written_is_one_line_and_exit_1(arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "ftq_cli", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "the output cannot be written: No space left on device\n",
+    )
+
+
+@pytest.mark.parametrize("url", ["http://h:99999", "http://h:0", "http://h:x", "ftp://h", "h", ""])
+def test_an_api_that_no_url_can_name_is_bad_usage(url: str) -> None:
+    for command in (["ls"], ["doctor"]):
+        with pytest.raises(CommandError) as caught:
+            cli.main([*command, "--api", url], standalone_mode=False)
+        assert caught.value.code is Exit.USAGE
+        assert "is not an HTTP URL" in str(caught.value)
 
 
 def test_every_command_is_listed_and_loads() -> None:

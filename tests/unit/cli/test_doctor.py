@@ -15,7 +15,7 @@ from ftq.testing import MemoryAws
 from ftq.wire import create, queue
 from ftq_cli import checks
 from ftq_cli.checks import Finding, Wanted
-from ftq_cli.doctor import aws, surroundings
+from ftq_cli.doctor import aws, surroundings, wanted_of
 from tests.unit.api.door import Door, dig
 from tests.unit.api.dying import submitted
 from tests.unit.cli.asking import ftq
@@ -181,9 +181,41 @@ def test_without_anyone_to_sweep_the_doctor_is_not_content(bridge: Bridge) -> No
 def test_an_api_that_is_not_there_is_a_finding(bridge: Bridge) -> None:
     bridge.faults = deque([refused] * 6)
     ran = ftq(bridge, "doctor")
-    assert ran.code == 1
+    assert ran.code == 3
     assert "✗ API" in ran.out
     assert "check --api or FTQ_API_URL" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("FTQ_QUEUES", "slow"), ("FTQ_RETENTION_DAYS", "long"), ("FTQ_QUEUES", "a=https://q*0")],
+)
+def test_a_setting_that_cannot_be_read_is_bad_usage(
+    bridge: Bridge, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    ran = ftq(bridge, "doctor")
+    assert ran.code == 2
+    assert name in ran.err
+
+
+def test_the_queues_of_ftq_queues_are_looked_at_too(
+    monkeypatch: pytest.MonkeyPatch, bridge: Bridge
+) -> None:
+    async def story() -> None:
+        account = MemoryAws(lambda: int(NOW.timestamp() * 1000))
+        dlq = str((await account.call(create.queue("dead")))["QueueUrl"])
+        arn = queue.read_attributes(await account.call(queue.depth(dlq)))["QueueArn"]
+        url = str((await account.call(create.queue("main", arn)))["QueueUrl"])
+        slow = str((await account.call(create.queue("slow")))["QueueUrl"])
+        await account.call(create.table("tasks"))
+        named = {"FTQ_QUEUE_URL": url, "FTQ_DLQ_URL": dlq, "FTQ_TABLE": "tasks"}
+        wanted = wanted_of({**named, "FTQ_QUEUES": f"default*3 slow={slow} gone={slow}x*2"})
+        assert wanted is not None
+        findings, _ = await aws(Described(account), wanted, NOW)
+        assert wrong(findings) == ["redrive policy, slow", "queue gone"]
+
+    asyncio.run(story())
 
 
 def test_a_local_ftq_is_looked_at_unless_settings_name_another() -> None:
