@@ -86,6 +86,7 @@ def queues_of(default_url: str, named: Sequence[NamedQueue]) -> list[NamedQueue]
 
 
 TableName = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{3,255}$")]
+ServiceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 HandlersPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 
 

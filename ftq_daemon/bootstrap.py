@@ -33,13 +33,14 @@ from ftq_daemon.children.process import ChildProcess
 from ftq_daemon.claims import Claims
 from ftq_daemon.clock import World
 from ftq_daemon.daemon import Daemon
-from ftq_daemon.events import Called, Events, Sink, Started
+from ftq_daemon.events import Called, Events, Started
 from ftq_daemon.fleet.answers import FleetAnswers
 from ftq_daemon.fleet.fleet import Fleet
 from ftq_daemon.fleet.leash import Leash
 from ftq_daemon.health import Answers, answers_of, serve
 from ftq_daemon.intake import MOST_POLLERS, Intake
 from ftq_daemon.intakes import Intakes
+from ftq_daemon.listeners import listening
 from ftq_daemon.pace import Pace
 from ftq_daemon.protection import Protect, ScaleInProtection
 from ftq_daemon.queue import Queue
@@ -48,7 +49,6 @@ from ftq_daemon.runner import Runner
 from ftq_daemon.settings import GRACE_SECONDS, DaemonSettings
 from ftq_daemon.settler import Settler
 from ftq_daemon.sinks.log import Log, LogSink
-from ftq_daemon.sinks.metrics import Metrics
 from ftq_daemon.slots import Slots, Turn
 from ftq_daemon.store import Store
 from ftq_daemon.sweeper import Sweeper
@@ -211,7 +211,7 @@ async def running(
         SettingsError: The settings do not fit the queues, or the health port cannot be had.
         CallError: Queue or table does not answer.
     """
-    name, events = daemon_name(), Events()
+    name, events, world = daemon_name(), Events(), real_world()
 
     def watch(call: Call, outcome: str, seconds: float, error: str) -> None:
         events.emit(Called(call.service, call.operation, outcome, seconds, error))
@@ -224,32 +224,21 @@ async def running(
     async with connect(region, settings.wait_seconds, pollers, watch, hot=hot) as ports:
         check_schedules(settings, registry)
         max_receives = await check_queues(settings, ports.queue)
-        daemon = build(settings, registry, ports, real_world(), events, name, max_receives)
+        daemon = build(settings, registry, ports, world, events, name, max_receives)
         await daemon.store.probe()
         await check_children(registry, daemon.work.runner.children, settings.handlers)
-        metrics = Metrics(
-            registry,
-            inflight=lambda: len(daemon.intake.attempts),
-            breakers=lambda: daemon.attempts.breakers.positions,
-        )
-        slots, pace = daemon.intake.slots, daemon.pace
-        metrics.watch("ftq_slots", "Messages that may be in hand", lambda: slots.total)
-        if pace is not None:
-            metrics.watch("ftq_concurrency_limit", "The adaptive limit", lambda: pace.limit)
-        background = [Watchdog(events).run]
-        if protect := leash.protect if leash else _ecs_protection():
-            protection = ScaleInProtection(protect, lambda: bool(daemon.intake.attempts), events)
-            background.append(protection.run)
-        daemon.background = background
-        sinks: list[Sink] = [LogSink(name, settings.log_level, log), metrics]
-        events.sinks = sinks
-        answers = answers_of(daemon, metrics.render)
-        async with serve(answers, settings.health_host, settings.health_port) as url:
-            if leash:
-                leash.started(url, len(registry))
-            else:
-                events.emit(Started(name, url, len(registry), settings.concurrency))
-            yield daemon
+        with listening(daemon, registry, settings, events, name, log, world) as heard:
+            daemon.background = [Watchdog(events, late=heard.late).run, *heard.background]
+            if protect := leash.protect if leash else _ecs_protection():
+                busy = ScaleInProtection(protect, lambda: bool(daemon.intake.attempts), events)
+                daemon.background = [*daemon.background, busy.run]
+            answers = answers_of(daemon, heard.exposition)
+            async with serve(answers, settings.health_host, settings.health_port) as url:
+                if leash:
+                    leash.started(url, len(registry))
+                else:
+                    events.emit(Started(name, url, len(registry), settings.concurrency))
+                yield daemon
 
 
 @asynccontextmanager

@@ -9,7 +9,15 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, model_validator
 
 from ftq.limits import SQS_VISIBILITY_SECONDS, SQS_WAIT_SECONDS
-from ftq.settings import HandlersPath, LogLevel, Queues, QueueUrl, Settings, TableName
+from ftq.settings import (
+    HandlersPath,
+    LogLevel,
+    Queues,
+    QueueUrl,
+    ServiceName,
+    Settings,
+    TableName,
+)
 
 # What stopping takes beside the drain budget: handlers that are slow to end after they were
 # cancelled, and the flush of the last writes.
@@ -57,6 +65,10 @@ class DaemonSettings(Settings):
     suspect_processes: Annotated[int, Field(ge=1, le=256)] = 8
     # Who makes the few calls of each task: the hot lane, or aiobotocore, which makes all others.
     aws_client: Literal["hot", "aiobotocore"] = "hot"
+    # The service's name in metrics: what tells two of them in one account apart.
+    service: ServiceName = "ftq"
+    # Metrics as lines of the log, for CloudWatch.
+    emf: Literal["on", "off"] = "on"
     # Known to the contract, not to this version: refused rather than ignored.
     tracing: Literal["off"] = "off"
 

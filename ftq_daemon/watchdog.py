@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
@@ -28,12 +29,19 @@ class Watchdog:
         events: Told when the loop is held, from the watchdog's own thread, and when it turns
             again.
         threshold: Seconds without a turn that are told.
+        late: Told four times in each threshold by how many seconds the loop was late.
     """
 
-    def __init__(self, events: Events, threshold: float = THRESHOLD_SECONDS) -> None:
+    def __init__(
+        self,
+        events: Events,
+        threshold: float = THRESHOLD_SECONDS,
+        late: Callable[[float], None] = lambda _: None,
+    ) -> None:
         """Set up; `run` does the work."""
         self._events = events
         self._threshold = threshold
+        self._late = late
         self._turned = time.monotonic()
         self._told = False
         self._stop = threading.Event()
@@ -49,7 +57,9 @@ class Watchdog:
         try:
             while True:
                 await asyncio.sleep(self._threshold / 4)
-                self._turned = time.monotonic()
+                now = time.monotonic()
+                self._late(max(0.0, now - self._turned - self._threshold / 4))
+                self._turned = now
         finally:
             self._stop.set()
 

@@ -1,124 +1,137 @@
-"""Events as Prometheus metrics."""
+"""What was counted, as Prometheus reads it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import lru_cache
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import accumulate
+from typing import Final, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, Metric, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+)
+from prometheus_client.registry import Collector
 
 from ftq.breaker import Position
-from ftq.registry import Registry
-from ftq_daemon import events as facts
-from ftq_daemon.events import Event, Settled
+from ftq.metrics import OTHER, UNKNOWN
+from ftq_daemon.sinks.tally import Gauges, OfType, Tally
+from ftq_daemon.sinks.timing import BOUNDS, Timing
 
-_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 10800)
-UNKNOWN: Final = "unknown"
-MOST_LABELS: Final = 1024
+# Some of those by which timings are counted.
+_SECONDS: Final = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 10800)
+_SHOWN: Final = [(str(float(bound)), BOUNDS.index(bound)) for bound in _SECONDS]
+K = TypeVar("K", bound=tuple[str, ...])
 _POSITIONS: Final = {Position.CLOSED: 0, Position.HALF_OPEN: 1, Position.OPEN: 2}
 
 
-class Metrics:
-    """A sink that counts.
+class Metrics(Collector):
+    """The exposition of a daemon.
 
     Args:
-        registry: The handlers: types it does not know share one label, so that no message can
-            make labels up.
-        inflight: How many messages are in hand.
-        breakers: Where each breaker stands.
+        tally: What was counted.
+        gauges: What is read when somebody looks.
     """
 
-    def __init__(
-        self,
-        registry: Registry,
-        inflight: Callable[[], int],
-        breakers: Callable[[], Mapping[str, Position]],
-    ) -> None:
-        """Make the metrics in a registry of our own."""
-        self._known = {handler.type for handler in registry}
-        self._collected = CollectorRegistry()
-        make = self._collected
-        self._tasks = Counter(
-            "ftq_tasks", "Claims that ended, by outcome", ["type", "outcome"], registry=make
-        )
-        self._seconds = Histogram(
-            "ftq_task_seconds", "Handler time", ["type"], registry=make, buckets=_SECONDS
-        )
-        self._wait = Histogram(
-            "ftq_queue_wait_seconds",
-            "From when a task could run to its claim",
-            registry=make,
-            buckets=_SECONDS,
-        )
-        self._lost = Counter("ftq_claims_lost", "Claims that went to others", registry=make)
-        self._refused = Counter(
-            "ftq_messages_refused", "Messages that were not run", ["what"], registry=make
-        )
-        self._calls = Counter(
-            "ftq_aws_calls", "AWS calls", ["service", "operation", "outcome"], registry=make
-        )
-        gauge = Gauge("ftq_inflight", "Messages in hand", registry=make)
-        gauge.set_function(inflight)
-        self._positions = breakers
-        self._breakers = Gauge(
-            "ftq_breaker_state", "0 closed, 1 half open, 2 open", ["breaker"], registry=make
-        )
-        self._opened = Counter("ftq_breaker_openings", "Openings", ["breaker"], registry=make)
-        self._swept = Counter("ftq_swept", "Messages the sweeper sent again", registry=make)
-        self._blocked = Counter(
-            "ftq_loop_blocked", "Times a handler held the loop", ["type"], registry=make
-        )
-        # What is counted for each task is looked up once: labels() takes a lock, and texts apart.
-        self._call = lru_cache(maxsize=MOST_LABELS)(self._calls.labels)
-        self._end = lru_cache(maxsize=MOST_LABELS)(self._tasks.labels)
-        self._took = {kind: self._seconds.labels(kind) for kind in self._known}
+    def __init__(self, tally: Tally, gauges: Gauges) -> None:
+        """Nothing is read yet."""
+        self._tally = tally
+        self._gauges = gauges
+        self._collected = CollectorRegistry(auto_describe=False)
+        self._collected.register(self)
 
     def watch(self, name: str, what: str, read: Callable[[], float]) -> None:
         """Show a number as it is whenever somebody looks."""
         Gauge(name, what, registry=self._collected).set_function(read)
 
-    def __call__(self, event: Event) -> None:
-        """Count an event."""
-        match event:
-            case facts.Called(service, operation, outcome):
-                self._call(service, operation, outcome).inc()
-            case facts.Claimed(_, wait):
-                self._wait.observe(wait)
-            case (
-                facts.Succeeded()
-                | facts.Retrying()
-                | facts.Dead()
-                | facts.Released()
-                | facts.Cancelled()
-            ):
-                self._ended(event)
-            case facts.ClaimLost():
-                self._lost.inc()
-            case facts.Refusal(_, _, what):
-                self._refused.labels(what).inc()
-            case facts.PutAside():
-                self._refused.labels("unreadable").inc()
-            case facts.BreakerOpened(breaker):
-                self._opened.labels(breaker).inc()
-            case facts.LoopBlocked(type=kind):
-                # What is no handler's is a library's, or ours.
-                self._blocked.labels(kind if kind in self._known else "other").inc()
-            case facts.Swept(sent):
-                self._swept.inc(sent)
-            case _:
-                pass
-
     def render(self) -> bytes:
         """The exposition, as Prometheus reads it."""
-        for name, position in self._positions().items():
-            self._breakers.labels(name).set(_POSITIONS[position])
         return generate_latest(self._collected)
 
-    def _ended(self, event: Settled) -> None:
-        kind = event.task.type
-        took = self._took.get(kind)
-        if took is None:
-            kind, took = UNKNOWN, self._seconds.labels(UNKNOWN)
-        self._end(kind, event.outcome).inc()
-        took.observe(event.seconds)
+    def collect(self) -> Iterator[Metric]:
+        """All metrics, for prometheus_client to render."""
+        tally = self._tally
+        yield from self._of_tasks()
+        yield _counted("ftq_claims_lost", "Claims that went to others", {(): tally.lost})
+        yield _counted(
+            "ftq_messages_refused", "Messages that were not run", _named(tally.refused), "what"
+        )
+        yield _counted("ftq_aws_calls", "AWS calls", tally.calls, "service", "operation", "outcome")
+        yield _counted("ftq_breaker_openings", "Openings", _named(tally.openings), "breaker")
+        yield _counted("ftq_swept", "Messages the sweeper sent again", {(): tally.swept})
+        yield _counted("ftq_handlers_abandoned", "Handlers that did not end", {(): tally.abandoned})
+        yield _counted("ftq_faults", "What did not work", _named(tally.faults), "what")
+        yield _timed("ftq_loop_lag_seconds", "How late the loop was", {(): [tally.lag]})
+        yield GaugeMetricFamily("ftq_inflight", "Messages in hand", self._gauges.inflight())
+        yield GaugeMetricFamily("ftq_slots", "Messages that may be", self._gauges.slots())
+        breakers = GaugeMetricFamily(
+            "ftq_breaker_state", "0 closed, 1 half open, 2 open", labels=["breaker"]
+        )
+        for name, position in self._gauges.breakers().items():
+            breakers.add_metric([name], _POSITIONS[position])
+        yield breakers
+
+    def _of_tasks(self) -> Iterator[Metric]:
+        types = {
+            name: kind
+            for name, kind in self._tally.types.items()
+            if name not in (UNKNOWN, OTHER) or kind.claimed or kind.blocked
+        }
+        yield _counted("ftq_claims", "Claims granted", _each(types, lambda t: t.claimed), "type")
+        ended = {
+            (name, outcome): count
+            for name, kind in types.items()
+            for outcome, count in kind.ended.items()
+            if count
+        }
+        yield _counted("ftq_tasks", "Claims that ended, by outcome", ended, "type", "outcome")
+        dead = {
+            (name, cause): count
+            for name, kind in types.items()
+            for cause, count in kind.dead.items()
+        }
+        yield _counted("ftq_dead", "Tasks given up, by cause", dead, "type", "cause")
+        yield _counted("ftq_crashes", "Claims crashed", _each(types, lambda t: t.crashed), "type")
+        blocked = _each(types, lambda t: t.blocked)
+        yield _counted("ftq_loop_blocked", "Times a handler held the loop", blocked, "type")
+        handler = {(name,): [kind.handler] for name, kind in types.items()}
+        yield _timed("ftq_task_seconds", "Handler time", handler, "type")
+        total = {(name,): [kind.total] for name, kind in types.items()}
+        yield _timed("ftq_end_to_end_seconds", "From submission to success", total, "type")
+        yield _timed(
+            "ftq_queue_wait_seconds",
+            "From when a task could run to its claim",
+            {(): [kind.wait for kind in self._tally.types.values()]},
+        )
+
+
+def _named(counts: Mapping[str, int]) -> dict[tuple[str, ...], int]:
+    return {(name,): count for name, count in counts.items()}
+
+
+def _each(
+    types: Mapping[str, OfType], count: Callable[[OfType], int]
+) -> dict[tuple[str, ...], int]:
+    return {(name,): count(kind) for name, kind in types.items() if count(kind)}
+
+
+def _counted(name: str, about: str, counts: Mapping[K, int], *labels: str) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, about, labels=labels)
+    for values, count in counts.items():
+        family.add_metric(values, count)
+    return family
+
+
+def _timed(
+    name: str, about: str, timings: Mapping[K, Iterable[Timing]], *labels: str
+) -> HistogramMetricFamily:
+    """A histogram; several timings under one set of labels are added up."""
+    family = HistogramMetricFamily(name, about, labels=labels)
+    for values, several in timings.items():
+        each = list(several)
+        up_to = list(accumulate(map(sum, zip(*(one.counts for one in each), strict=True))))
+        buckets = [(text, float(up_to[n])) for text, n in _SHOWN]
+        buckets.append(("+Inf", float(up_to[-1])))
+        family.add_metric(values, buckets, sum(sum(one.sums) for one in each))
+    return family

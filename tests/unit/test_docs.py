@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.metrics_page import PAGE, page
 from ftq import Registry
 
 ROOT = Path(__file__).parents[2]
@@ -61,3 +62,7 @@ def test_the_handlers_in_the_reference_register() -> None:
     assert isinstance(registry, Registry)
     assert [handler.type for handler in registry] == ["email.send", "report.nightly"]
     assert [schedule.type for schedule in registry.schedules] == ["report.nightly"]
+
+
+def test_the_page_of_metrics_is_as_the_table_of_metrics_has_it() -> None:
+    assert PAGE.read_text() == page(), "python -m deploy.metrics_page"

@@ -14,6 +14,7 @@ from ftq.ports import Call
 from ftq.testing import Fault, FaultyPort
 from ftq_daemon.health import LEFT_BEHIND_LIMIT, alive, answers_of, ready, serve
 from ftq_daemon.sinks.metrics import Metrics
+from ftq_daemon.sinks.tally import Gauges, Tally
 from tests.unit.daemon.bench import Bench, Worker
 from tests.unit.daemon.test_daemon import Number, echoing, play
 
@@ -37,12 +38,16 @@ async def fetch(url: str) -> tuple[int, str]:
 async def test_the_three_routes_answer_over_http(bench: Bench) -> None:
     registry = echoing()
     worker = await bench.start(registry)
+    tally = Tally(registry)
     metrics = Metrics(
-        registry,
-        lambda: len(worker.daemon.intake.attempts),
-        lambda: worker.daemon.attempts.breakers.positions,
+        tally,
+        Gauges(
+            lambda: len(worker.daemon.intake.attempts),
+            lambda: worker.daemon.intake.slots.total,
+            lambda: worker.daemon.attempts.breakers.positions,
+        ),
     )
-    worker.daemon.events.sinks = [*worker.daemon.events.sinks, metrics]
+    worker.daemon.events.sinks = [*worker.daemon.events.sinks, tally]
     submitted = await bench.submit("echo", {"n": 1})
     await bench.ended(submitted.id)
     async with serve(answers_of(worker.daemon, metrics.render), "127.0.0.1", 0) as url:
@@ -59,12 +64,12 @@ async def test_the_three_routes_answer_over_http(bench: Bench) -> None:
 
 
 async def test_a_type_nobody_knows_makes_no_label_of_its_own(bench: Bench) -> None:
-    metrics = Metrics(Registry(), lambda: 0, dict)
+    tally = Tally(Registry())
     worker = await bench.start(echoing())
-    worker.daemon.events.sinks = [*worker.daemon.events.sinks, metrics]
+    worker.daemon.events.sinks = [*worker.daemon.events.sinks, tally]
     submitted = await bench.submit("echo", {})
     await bench.ended(submitted.id)
-    text = metrics.render().decode()
+    text = Metrics(tally, Gauges()).render().decode()
     assert 'ftq_tasks_total{outcome="succeeded",type="unknown"} 1.0' in text
     assert 'type="echo"' not in text
 

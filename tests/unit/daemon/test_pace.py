@@ -9,6 +9,7 @@ from ftq import Registry
 from ftq.testing import run
 from ftq_daemon.events import ConcurrencyMoved
 from ftq_daemon.sinks.metrics import Metrics
+from ftq_daemon.sinks.tally import Gauges, Tally
 from ftq_daemon.slots import Slots, Turn
 from tests.unit.daemon.bench import Bench
 
@@ -92,8 +93,8 @@ def test_fewer_slots_take_nothing_away_from_what_runs() -> None:
 
 
 def test_a_watched_number_is_in_the_metrics_as_it_is() -> None:
-    metrics, numbers = Metrics(Registry(), lambda: 0, dict), [3.0]
-    metrics.watch("ftq_slots", "Messages that may be in hand", lambda: numbers[0])
-    assert "ftq_slots 3.0" in metrics.render().decode()
+    metrics, numbers = Metrics(Tally(Registry()), Gauges()), [3.0]
+    metrics.watch("ftq_concurrency_limit", "The adaptive limit", lambda: numbers[0])
+    assert "ftq_concurrency_limit 3.0" in metrics.render().decode()
     numbers[0] = 5.0
-    assert "ftq_slots 5.0" in metrics.render().decode()
+    assert "ftq_concurrency_limit 5.0" in metrics.render().decode()

@@ -11,6 +11,7 @@ from ftq.task import Task
 from ftq_daemon import events as facts
 from ftq_daemon.fleet.sums import Sums
 from ftq_daemon.sinks.metrics import Metrics
+from ftq_daemon.sinks.tally import Gauges, Tally
 
 TASK = Task("t1", "mail", "q", State.RUNNING)
 
@@ -21,9 +22,10 @@ def exposition(done: int, inflight: int, breaker: Position) -> str:
     @registry.handler("mail")
     async def mail(_: dict[str, str]) -> None: ...
 
-    metrics = Metrics(registry, lambda: inflight, lambda: {"smtp": breaker})
+    tally = Tally(registry)
+    metrics = Metrics(tally, Gauges(lambda: inflight, lambda: 64, lambda: {"smtp": breaker}))
     for _ in range(done):
-        metrics(facts.Succeeded(TASK, 0.02, 1.0))
+        tally(facts.Succeeded(TASK, 0.02, 1.0))
     return metrics.render().decode()
 
 

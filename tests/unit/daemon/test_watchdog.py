@@ -8,6 +8,7 @@ import threading
 from ftq import Registry
 from ftq_daemon.events import Event, Events, LoopBlocked
 from ftq_daemon.sinks.metrics import Metrics
+from ftq_daemon.sinks.tally import Gauges, Tally
 from ftq_daemon.watchdog import Watchdog
 
 
@@ -62,10 +63,10 @@ def test_the_metric_names_the_handler_and_calls_all_that_is_unknown_other() -> N
     @registry.handler("mail.send")
     async def send(_: None) -> None: ...
 
-    metrics = Metrics(registry, lambda: 0, dict)
+    tally = Tally(registry)
     for kind in ("mail.send", "mail.send", "made.up", ""):
-        metrics(LoopBlocked(f"{kind} t1", 1.0, "", kind))
-    text = metrics.render().decode()
+        tally(LoopBlocked(f"{kind} t1", 1.0, "", kind))
+    text = Metrics(tally, Gauges()).render().decode()
     assert 'ftq_loop_blocked_total{type="mail.send"} 2.0' in text
     assert 'ftq_loop_blocked_total{type="other"} 2.0' in text
     assert "made.up" not in text
