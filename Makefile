@@ -80,7 +80,7 @@ format: .venv/.dev ## Format, and mend what lint can mend by itself
 .PHONY: lock
 lock: .venv-lock/.installed ## Pin again what pyproject.toml and requirements/localstack.in ask for
 	@echo "Pinning ..."
-	@$(LOCK) --only-binary :all: pyproject.toml --extra local --group build --group test --group bench -o requirements/dev.txt
+	@$(LOCK) --only-binary :all: pyproject.toml --extra local --extra otlp --group build --group test --group bench -o requirements/dev.txt
 	@$(LOCK) --only-binary :all: -c requirements/dev.txt pyproject.toml --extra local --group build -o requirements/local.txt
 	@$(LOCK) --only-binary :all: -c requirements/dev.txt pyproject.toml --extra daemon -o requirements/daemon.txt
 	@$(LOCK) --only-binary :all: -c requirements/dev.txt pyproject.toml -o requirements/lambda.txt

@@ -211,7 +211,7 @@ def validated(model: type[Fields], document: Json) -> Fields:
 
 
 def submission_of(
-    fields: TaskFields, document: Json, key: str, correlation_id: str, now: int
+    fields: TaskFields, document: Json, key: str, correlation_id: str, now: int, trace: str = ""
 ) -> Submission:
     """The submission that a document asks for.
 
@@ -221,6 +221,7 @@ def submission_of(
         key: The idempotency key.
         correlation_id: The request's.
         now: Milliseconds since the epoch.
+        trace: The X-Ray trace header, or ''.
 
     Raises:
         Problem: 422, two fields do not go together.
@@ -238,6 +239,7 @@ def submission_of(
         tenant=fields.tenant or "",
         not_before=max(0, not_before),
         queue=fields.queue or "",
+        trace=trace,
     )
 
 

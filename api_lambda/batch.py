@@ -76,7 +76,7 @@ def submit_batch(service: Service, request: Request) -> Response:
     for entry in entries:
         if isinstance(entry, Asked):
             first.setdefault(entry.planned.task.id, entry)
-    found = accept(service, [*first.values()], trace_of(service, request))
+    found = accept(service, [*first.values()])
     answers = dict(zip(first, found, strict=True))
     results = [
         entry if isinstance(entry, Problem) else _answer(entry, first, answers) for entry in entries
@@ -90,7 +90,9 @@ def _read(service: Service, request: Request, entry: Json, now: int) -> Asked | 
         fields = validated(EntryFields, entry)
         key = fields.idempotency_key or service.fresh()
         correlation_id = request.headers.get(CORRELATION, "")
-        return ready(service, submission_of(fields, entry, key, correlation_id, now), now)
+        trace = trace_of(service, request)
+        asked = submission_of(fields, entry, key, correlation_id, now, trace)
+        return ready(service, asked, now)
     except Problem as problem:
         return problem
 

@@ -17,7 +17,6 @@ from api_lambda.problems import ALREADY_FINAL, NOT_DEAD, Problem
 from api_lambda.service import Service
 from api_lambda.submit import log_mishaps
 from api_lambda.tasks import no_task
-from api_lambda.traces import trace_of
 from ftq import control
 from ftq.control import CancelAnswer, Operator, RedriveAnswer
 from ftq.lifecycle import State
@@ -86,7 +85,6 @@ def operator(service: Service, request: Request) -> Operator:
         now=service.now(),
         grace=service.terms.grace,
         retention=service.terms.retention,
-        trace=trace_of(service, request),
     )
 
 

@@ -89,8 +89,15 @@ def submit(service: Service, request: Request) -> Response:
     key = read_key(request, service.fresh())
     document = read_json(request)
     fields = validated(TaskFields, document)
-    asked = submission_of(fields, document, key, request.headers.get(CORRELATION, ""), now)
-    (found,) = accept(service, [ready(service, asked, now)], trace_of(service, request))
+    asked = submission_of(
+        fields,
+        document,
+        key,
+        request.headers.get(CORRELATION, ""),
+        now,
+        trace_of(service, request),
+    )
+    (found,) = accept(service, [ready(service, asked, now)])
     if isinstance(found, Problem):
         raise found
     return Response(202, accepted(found), {"location": f"{request.prefix}/tasks/{found.id}"})
@@ -117,16 +124,15 @@ def ready(service: Service, asked: Submission, now: int) -> Asked:
     return Asked(asked.key, planned)
 
 
-def accept(service: Service, asked: Sequence[Asked], trace: str) -> list[Task | Problem]:
+def accept(service: Service, asked: Sequence[Asked]) -> list[Task | Problem]:
     """Store and send; for each the task that was accepted, or why there is none.
 
     Args:
         service: The service.
         asked: What to accept, each of another id.
-        trace: The X-Ray trace header, or ''.
     """
     plans = [each.planned for each in asked]
-    steps = accepting(Statements(service.table), plans, service.now, trace)
+    steps = accepting(Statements(service.table), plans, service.now)
     done = walk(service.port, steps)
     log_mishaps(done.mishaps)
     return [_answer(each, found) for each, found in zip(asked, done.stored, strict=True)]

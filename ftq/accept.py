@@ -30,14 +30,13 @@ class Outcome:
     mishaps: list[Mishap]
 
 
-def accept(to: Statements, plans: Sequence[Plan], now: Clock, trace: str = "") -> Steps[Outcome]:
+def accept(to: Statements, plans: Sequence[Plan], now: Clock) -> Steps[Outcome]:
     """Store, then send what was never claimed. Never raises a `CallError`.
 
     Args:
         to: The statements of the table.
         plans: What to accept, each of another id.
         now: Milliseconds since the epoch.
-        trace: The X-Ray trace header, or ''.
     """
     stored = yield from store(to, plans)
     sends = [
@@ -45,4 +44,4 @@ def accept(to: Statements, plans: Sequence[Plan], now: Clock, trace: str = "") -
         for planned, task in zip(plans, stored, strict=True)
         if isinstance(task, Task) and needs_send(task)
     ]
-    return Outcome(stored, (yield from send(to, sends, now, trace)))
+    return Outcome(stored, (yield from send(to, sends, now)))

@@ -33,14 +33,12 @@ class Operator:
         now: When, since the epoch.
         grace: How long an open task may be overdue before the sweeper looks at it.
         retention: How long a final record is kept.
-        trace: The X-Ray trace header for messages, or ''.
     """
 
     by: str
     now: int
     grace: int
     retention: int
-    trace: str = ""
 
 
 class CancelAnswer(StrEnum):
@@ -171,7 +169,7 @@ def redrive_many(
             results[task.id] = _answered(task, died_at)
     # What was not begun since is sent, again if need be: a spare copy is harmless.
     waiting = [(each.task, each.task.payload) for each in results.values() if _waits(each)]
-    for mishap in (yield from send(to, waiting, lambda: who.now, who.trace)):
+    for mishap in (yield from send(to, waiting, lambda: who.now)):
         failed = results[mishap.task.id]
         results[mishap.task.id] = replace(failed, mishaps=(*failed.mishaps, mishap))
     return [results[task.id] for task in seen]

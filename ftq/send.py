@@ -42,7 +42,7 @@ class Mishap:
 
 
 def send(
-    to: Statements, tasks: Sequence[tuple[Task, str | None]], now: Clock, trace: str = ""
+    to: Statements, tasks: Sequence[tuple[Task, str | None]], now: Clock
 ) -> Steps[list[Mishap]]:
     """Send each task with its payload, ten in one call. Never raises a `CallError`.
 
@@ -51,11 +51,10 @@ def send(
         tasks: Tasks with their payloads as canonical JSON text; None for one that stays beside
             its record (R11).
         now: Milliseconds since the epoch.
-        trace: The X-Ray trace header, or ''.
     """
     by_queue: dict[str, list[tuple[Task, Outgoing]]] = {}
     for task, payload in tasks:
-        message = queue.of_task(task, payload, delay_left(task, now()), trace)
+        message = queue.of_task(task, payload, delay_left(task, now()))
         by_queue.setdefault(task.queue, []).append((task, message))
     mishaps: list[Mishap] = []
     for url, pairs in by_queue.items():

@@ -24,6 +24,7 @@ from ftq.limits import (
 )
 from ftq.task import Task, payload_key
 from ftq.text import Json, dump, parse, size
+from ftq.trace import kept_trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Submission:
         tenant: On whose behalf, or ''.
         not_before: Milliseconds since the epoch before which it must not run; 0 for at once.
         queue: The name of the queue that it goes to; '' for the default one.
+        trace: The X-Ray trace header that it came with; one that is malformed is left behind.
     """
 
     type: str
@@ -47,6 +49,7 @@ class Submission:
     tenant: str = ""
     not_before: int = 0
     queue: str = ""
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,7 @@ def plan(asked: Submission, terms: Terms, now: int) -> Plan:
         fingerprint=print_,
         correlation_id=asked.correlation_id or identity,
         tenant=asked.tenant,
+        trace=kept_trace(asked.trace),
         created_at=now,
         updated_at=now,
         not_before=start if start > now else 0,

@@ -118,6 +118,7 @@ class Task:
     cause: str = ""
     last_error: Failure | None = None
     history: tuple[Entry, ...] = ()
+    trace: str = ""
 
     @property
     def final(self) -> bool:

@@ -15,6 +15,7 @@ from ftq.limits import INLINE_PAYLOAD_BYTES
 from ftq.refusal import Insert, Ours, Refusal, Revive, Yield, refuse
 from ftq.task import Entry, Task, payload_key
 from ftq.text import size
+from ftq.trace import kept_trace
 from ftq.verdict import lapsed
 from ftq.wire.claimant import Claimant, claimed, revived
 from ftq.wire.queue import Message
@@ -187,6 +188,7 @@ class Claims:
             fingerprint=fingerprint(envelope.type, envelope.payload),
             correlation_id=envelope.correlation_id or envelope.id,
             tenant=envelope.tenant,
+            trace=kept_trace(received.message.trace),
             created_at=created,
             sent_at=received.message.sent_at,
             due_at=received.at + self.grace,

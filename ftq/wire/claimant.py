@@ -57,6 +57,7 @@ def claimed(before: Task, who: Claimant) -> Task:
         before.cause,
         before.last_error,
         before.history,
+        before.trace,
     )
 
 

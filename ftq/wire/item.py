@@ -90,6 +90,8 @@ def to_item(task: Task) -> Item:
         "history": text(history_text(task.history)),
         "last_error": text(dump(error_json(task.last_error)) if task.last_error else ""),
     }
+    if task.trace:
+        item["trace"] = text(task.trace)
     if not task.final:
         item["free_at"] = number(task.free_at)
     if task.expires_at:
@@ -125,6 +127,7 @@ def _read(item: Mapping[str, Mapping[str, str]]) -> Task:
         fingerprint=get("fingerprint", _ABSENT)["S"],
         correlation_id=get("correlation_id", _ABSENT)["S"],
         tenant=get("tenant", _ABSENT)["S"],
+        trace=get("trace", _ABSENT)["S"],
         created_at=int(get("created_at", _ABSENT)["N"]),
         not_before=int(get("not_before", _ABSENT)["N"]),
         updated_at=int(get("updated_at", _ABSENT)["N"]),

@@ -118,7 +118,7 @@ def cause_line(cause: str, failed: Failure | None) -> str:
     return cause_of(cause, failed.class_name, failed.message)
 
 
-def of_task(task: Task, payload: str | None, delay_seconds: int = 0, trace: str = "") -> Outgoing:
+def of_task(task: Task, payload: str | None, delay_seconds: int = 0) -> Outgoing:
     """The message of a stored task.
 
     Args:
@@ -126,11 +126,10 @@ def of_task(task: Task, payload: str | None, delay_seconds: int = 0, trace: str 
         payload: What it carries of the payload; None leaves a large one beside the record, where
             the daemon that claims the task reads it, and renews it (PROTOCOL R11).
         delay_seconds: Seconds until it is shown.
-        trace: The X-Ray trace header, or ''.
     """
     # Fair queues share a standard queue among tenants by the group.
     marks = mark(STORED, "1")
-    return Outgoing(encode(task, payload), marks, delay_seconds, trace=trace, group=task.tenant)
+    return Outgoing(encode(task, payload), marks, delay_seconds, task.trace, group=task.tenant)
 
 
 def copy_of(message: Message, marks: Mapping[str, Attribute], delay_seconds: int = 0) -> Outgoing:

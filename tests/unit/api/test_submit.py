@@ -78,17 +78,23 @@ def test_keys_of_different_tenants_never_meet(door: Door) -> None:
 ROOT = "Root=1-5759e988-bd862e3fe1be46a994272793"
 
 
-def test_the_invocations_trace_travels_with_the_message(door: Door) -> None:
-    door.trace = f"{ROOT};Parent=53995c3f42cd8ad8;Sampled=1;Lineage=25:1a2b|1:3c4d:1"
-    door.post({"type": "a", "payload": 1}, x_amzn_trace_id="Root=1-00000000-" + "0" * 24)
+def test_the_invocations_trace_travels_with_the_message_and_stays_with_the_record(
+    door: Door,
+) -> None:
+    kept = f"{ROOT};Parent=53995c3f42cd8ad8;Sampled=1"
+    door.trace = f"{kept};Lineage=25:1a2b|1:3c4d:1"
+    got = door.post({"type": "a", "payload": 1}, x_amzn_trace_id="Root=1-00000000-" + "0" * 24)
     (message,) = door.messages()
-    assert message.trace == door.trace
+    assert message.trace == kept
+    task = door.record(got.id)
+    assert task is not None
+    assert task.trace == kept
 
 
 def test_without_one_the_requests_trace_does(door: Door) -> None:
     door.post({"type": "a", "payload": 1}, x_amzn_trace_id=f"Self=1-2-3;{ROOT}")
     (message,) = door.messages()
-    assert message.trace == f"Self=1-2-3;{ROOT}"
+    assert message.trace == ROOT
 
 
 def test_a_malformed_trace_is_left_behind(door: Door) -> None:

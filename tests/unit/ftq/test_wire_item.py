@@ -88,7 +88,7 @@ def test_what_is_not_set_is_absent_where_its_absence_means_something() -> None:
 
 def test_every_other_attribute_is_there_from_the_start() -> None:
     item = to_item(Task("t1", "a", "q", State.QUEUED))
-    absent = {"expires_at", "cancel_requested", "payload"}
+    absent = {"expires_at", "cancel_requested", "payload", "trace"}
     assert set(item) == {field.name for field in fields(Task)} - absent | {"bucket"}
 
 
