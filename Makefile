@@ -5,8 +5,10 @@
 
 PYTHON ?= python3
 ARGS ?=
+IMAGE ?= ftq-daemon
 LAMBDA_MACHINE ?= aarch64
 LAMBDA_PYTHON ?= 3.13
+PLATFORM ?=
 SEEDS ?= 0..19999
 UPGRADE ?=
 # LocalStack's release runs on Python 3.11 only.
@@ -31,7 +33,7 @@ LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 .PHONY: demo
 demo: .venv/.local ## Run 200 failing tasks through a whole ftq on this machine
@@ -70,6 +72,18 @@ bench: .venv/.dev peers ## Measure ftq beside its peers; results and plots in be
 zip: .venv/.local ## Build the Lambda's zip: LAMBDA_MACHINE=x86_64 LAMBDA_PYTHON=3.12
 	@$(BIN)/python deploy/lambda_zip.py --machine $(LAMBDA_MACHINE) --python $(LAMBDA_PYTHON)
 
+.PHONY: image
+image: ## Build the daemon's image: IMAGE=name:tag PLATFORM=linux/arm64
+	@deploy/image.sh $(IMAGE) $(PLATFORM)
+
+.PHONY: deploy
+deploy: .venv/.local ## Make or change the stacks: ARGS="--image ... --handlers ... --vpc ... --subnets ..."
+	@$(BIN)/python deploy/ecs/deploy.py up $(ARGS)
+
+.PHONY: undeploy
+undeploy: .venv/.local ## Remove the stacks; queue and table only with ARGS=--data
+	@$(BIN)/python deploy/ecs/deploy.py remove $(ARGS)
+
 .PHONY: format
 format: .venv/.dev ## Format, and mend what lint can mend by itself
 	@$(BIN)/ruff format
@@ -84,6 +98,7 @@ lock: .venv-lock/.installed ## Pin again what pyproject.toml and requirements/lo
 	@$(LOCK) --only-binary :all: -c requirements/dev.txt pyproject.toml --extra local --group build -o requirements/local.txt
 	@$(LOCK) --only-binary :all: -c requirements/dev.txt pyproject.toml --extra daemon -o requirements/daemon.txt
 	@$(LOCK) --only-binary :all: -c requirements/dev.txt pyproject.toml -o requirements/lambda.txt
+	@$(LOCK) --only-binary :all: -c requirements/dev.txt --group build -o requirements/build.txt
 	@$(LOCK) --only-binary :all: --group lock -o requirements/lock.txt
 	@$(LOCK) --only-binary :all: --group sdists -o requirements/sdists.txt
 	@$(LOCK) --only-binary :all: pyproject.toml --group bench-peers -o requirements/bench-peers.txt

@@ -11,13 +11,11 @@ from pathlib import Path
 import botocore
 import pytest
 
-from deploy.lambda_zip import LIMIT, MACHINES, PYTHONS, build
+from deploy.lambda_zip import LIMIT, build
+from tests.deploy.conftest import HERE, MACHINE, PYTHON
 
 pytestmark = pytest.mark.e2e
 
-MACHINE = platform.machine() if platform.machine() in MACHINES else "x86_64"
-HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
-PYTHON = HERE if HERE in PYTHONS else "3.13"
 REQUEST = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
@@ -30,11 +28,6 @@ event = {
 answer = handler(event, None)
 print(json.dumps([answer["statusCode"], pydantic.__file__]))
 """
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(MACHINE, PYTHON, tmp_path_factory.mktemp("zip"))
 
 
 def test_it_holds_the_api_the_library_and_pydantic_and_nothing_else(built: Path) -> None:

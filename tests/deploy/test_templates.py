@@ -1,0 +1,85 @@
+"""What the templates say, held against the code that relies on it, and against CloudFormation."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+from cfnlint.decode import decode  # type: ignore[import-untyped]  # it carries no types
+
+from deploy.ecs.deploy import ORDER
+from ftq.text import Json, parse
+from ftq.wire import create
+
+TEMPLATES: Final = Path("deploy/ecs")
+LINTER: Final = Path(sys.executable).with_name("cfn-lint")
+
+
+def template(part: str) -> dict[str, Json]:
+    """A template, its short forms written out."""
+    found, problems = decode(str(TEMPLATES / f"{part}.yaml"))
+    assert not problems
+    plain = parse(json.dumps(found))
+    assert isinstance(plain, dict)
+    return plain
+
+
+def properties(part: str, resource: str) -> dict[str, Json]:
+    resources = template(part)["Resources"]
+    assert isinstance(resources, dict)
+    one = resources[resource]
+    assert isinstance(one, dict)
+    found = one["Properties"]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_cloudformations_linter_finds_nothing() -> None:
+    files = sorted(str(path) for path in TEMPLATES.glob("*.yaml"))
+
+    told = subprocess.run(
+        [LINTER, "--regions", "us-east-1", "eu-central-1", "--", *files],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert told.returncode == 0, told.stdout
+    assert {Path(path).stem for path in files} >= set(ORDER) - {"alarms"}
+
+
+def test_no_template_uses_what_cloudformation_does_not_know_of_yaml() -> None:
+    # "CloudFormation doesn't support ... aliases ... hash merges" (template formats).
+    for path in TEMPLATES.glob("*.yaml"):
+        assert not re.search(r":\s[&*][a-z]\w*\s*$|<<:", path.read_text(), re.MULTILINE), path
+
+
+def test_the_table_is_the_one_that_the_code_makes_for_itself() -> None:
+    made = create.table("ftq").request
+    written = properties("data", "Table")
+
+    for key in ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes"):
+        assert written[key] == made[key]
+    ttl = create.ttl("ftq").request["TimeToLiveSpecification"]
+    assert written["TimeToLiveSpecification"] == ttl
+
+
+@pytest.mark.parametrize("resource", ["Queue", "DeadLetters"])
+def test_the_queues_are_those_that_the_code_makes_for_itself(resource: str) -> None:
+    dlq_arn = None if resource == "DeadLetters" else "arn"
+    made = create.queue("ftq", dlq_arn).request["Attributes"]
+    assert isinstance(made, dict)
+    written = properties("data", resource)
+
+    for key in ("MessageRetentionPeriod", "ReceiveMessageWaitTimeSeconds"):
+        assert str(written[key]) == made[key]
+    assert written["SqsManagedSseEnabled"] is True
+    if dlq_arn:
+        policy = written["RedrivePolicy"]
+        assert isinstance(policy, dict)
+        assert policy["maxReceiveCount"] == create.MAX_RECEIVE_COUNT
