@@ -81,6 +81,7 @@ def submit_batch(service: Service, request: Request) -> Response:
     results = [
         entry if isinstance(entry, Problem) else _answer(entry, first, answers) for entry in entries
     ]
+    service.tell(_told(entry, each) for entry, each in zip(entries, results, strict=True))
     told: Results = {"results": [_result(each) for each in results]}
     return Response(200, told)
 
@@ -107,6 +108,11 @@ def _answer(
     except KeyConflict as error:
         return conflict(entry, error)
     return answers[task_id]
+
+
+def _told(entry: Asked | Problem, found: Task | Problem) -> tuple[str, int]:
+    type_ = "" if isinstance(entry, Problem) else entry.planned.task.type
+    return type_, found.kind.status if isinstance(found, Problem) else 202
 
 
 def _result(found: Task | Problem) -> Taken | Refused:

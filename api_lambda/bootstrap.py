@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from api_lambda.connect import connect
 from api_lambda.log import configure
+from api_lambda.metrics import Teller
 from api_lambda.routes import Api
 from api_lambda.service import Service
 from api_lambda.settings import ApiSettings
@@ -54,19 +55,25 @@ def build(settings: ApiSettings, port: SyncPort, environ: Mapping[str, str] = os
             known = ", ".join(queues)
             problem = f"FTQ_QUEUES: {handler.type} goes to {handler.queue!r}; there is {known}"
             raise SettingsError([problem])
+    teller = Teller.of(settings.service, registry, _now)
     return Api(
         Service(
             port=port,
             table=settings.table,
             terms=terms,
             registry=registry,
-            now=lambda: time.time_ns() // 1_000_000,
+            now=_now,
             monotonic=time.monotonic,
             fresh=lambda: uuid.uuid4().hex,
             # The runtime sets it anew for each invocation.
             trace=lambda: environ.get("_X_AMZN_TRACE_ID", ""),
             dlq_url=settings.dlq_url or "",
+            tell=teller.submissions if settings.emf == "on" else lambda answered: None,
             sleep=time.sleep,
         ),
         frozenset(settings.cors_origins),
     )
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -45,6 +45,12 @@ def log(level: int, event: str, **fields: Json) -> None:
     LOGGER.log(level, event, extra={"fields": fields})
 
 
+def say(event: str, **fields: Json) -> None:
+    """Log metrics, which are said whatever the level."""
+    nowhere = (LOGGER.name, logging.INFO, "", 0, event, (), None)
+    LOGGER.handle(LOGGER.makeRecord(*nowhere, extra={"fields": fields}))
+
+
 def log_bug(event: str, error: BaseException, **fields: Json) -> None:
     """Log an error that should not have happened: its class and where, but not its message.
 

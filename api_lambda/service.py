@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -32,6 +32,7 @@ class Service:
         monotonic: Seconds on a clock that never goes back.
         fresh: A fresh random id.
         trace: The X-Ray trace header of the invocation under way, or ''.
+        tell: Is told of submissions: the type of each, and the status that answered it.
         sleep: Waits for so many seconds.
         last: When the last call of this request may begin, on the monotonic clock.
     """
@@ -45,6 +46,7 @@ class Service:
     fresh: Callable[[], str]
     trace: Callable[[], str]
     dlq_url: str = ""
+    tell: Callable[[Iterable[tuple[str, int]]], None] = lambda answered: None
     sleep: Callable[[float], None] = lambda seconds: None
     last: float = math.inf
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
 from api_lambda.connect import ApiClient
-from ftq.settings import HandlersPath, LogLevel, Queues, QueueUrl, Settings, TableName
+from ftq.settings import (
+    HandlersPath,
+    LogLevel,
+    Queues,
+    QueueUrl,
+    ServiceName,
+    Settings,
+    TableName,
+)
 
 _ORIGIN: Final = re.compile(
     r"https?://([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:]+\])"
@@ -47,6 +55,8 @@ class ApiSettings(Settings):
             well-formed type.
         log_level: The least level that is logged.
         cors_origins: Web origins whose pages may ask, besides the API's own; none if left out.
+        service: The service's name in metrics, as the daemon has it.
+        emf: Whether metrics are said in the log.
         api_client: Who makes the calls to AWS: `direct` where it can, or always `botocore`.
     """
 
@@ -60,4 +70,6 @@ class ApiSettings(Settings):
     handlers: HandlersPath | None = None
     log_level: LogLevel = "INFO"
     cors_origins: Origins = ()
+    service: ServiceName = "ftq"
+    emf: Literal["on", "off"] = "on"
     api_client: ApiClient = "direct"

@@ -84,6 +84,21 @@ class Asked:
 
 def submit(service: Service, request: Request) -> Response:
     """Accept a task, or say again that it was accepted."""
+    type_ = ""
+    try:
+        asked = _read(service, request)
+        type_ = asked.planned.task.type
+        (found,) = accept(service, [asked])
+        if isinstance(found, Problem):
+            raise found
+    except Problem as problem:
+        service.tell([(type_, problem.kind.status)])
+        raise
+    service.tell([(type_, 202)])
+    return Response(202, accepted(found), {"location": f"{request.prefix}/tasks/{found.id}"})
+
+
+def _read(service: Service, request: Request) -> Asked:
     read_query(request)
     now = service.now()
     key = read_key(request, service.fresh())
@@ -97,10 +112,7 @@ def submit(service: Service, request: Request) -> Response:
         now,
         trace_of(service, request),
     )
-    (found,) = accept(service, [ready(service, asked, now)])
-    if isinstance(found, Problem):
-        raise found
-    return Response(202, accepted(found), {"location": f"{request.prefix}/tasks/{found.id}"})
+    return ready(service, asked, now)
 
 
 def ready(service: Service, asked: Submission, now: int) -> Asked:

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Protocol, TypeVar
 
+from api_lambda.backlog import backlog
 from api_lambda.connect import ApiClient, connect
 from api_lambda.log import configure, log
+from api_lambda.metrics import Teller
 from api_lambda.settings import ApiSettings
 from ftq.errors import CallError
 from ftq.lifecycle import State
@@ -178,6 +180,11 @@ def handler(event: Mapping[str, object], context: Invocation) -> dict[str, int]:
     settings = read(ApiSettings, os.environ)
     configure(settings.log_level)
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    now = time.time_ns() // 1_000_000
+    teller = Teller(settings.service, {}, lambda: now)
+    if settings.emf == "on":
+        urls = [each.url for each in queues_of(settings.queue_url, settings.queues)]
+        _tell_backlog(teller, _port(region, settings.api_client), settings.table, urls)
     sent = looked = 0
     for named in queues_of(settings.queue_url, settings.queues):
         sweeper = Sweeper(
@@ -195,9 +202,19 @@ def handler(event: Mapping[str, object], context: Invocation) -> dict[str, int]:
             log(logging.ERROR, "sweeper.failed", error=str(error), queue=named.name)
             raise
         sent, looked = sent + sweeper.sent, looked + sweeper.looked
+    if sent and settings.emf == "on":
+        teller.tell({"MessagesSwept": sent})
     if looked:
         log(logging.INFO, "sweeper.swept", sent=sent, looked=looked)
     return {"sent": sent, "looked": looked}
+
+
+def _tell_backlog(teller: Teller, port: SyncPort, table_name: str, urls: Sequence[str]) -> None:
+    try:
+        teller.tell(backlog(port, table_name, urls, teller.now()))
+    except CallError as error:
+        # Scaling waits; what is due is sent all the same.
+        log(logging.ERROR, "backlog.failed", error=str(error))
 
 
 @lru_cache(maxsize=1)

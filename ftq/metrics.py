@@ -6,7 +6,7 @@ generated from it, and alarms and dashboard are held against it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -23,6 +23,12 @@ OTHER: Final = "other"
 """Stands for all types beyond the first `MOST_TYPES`."""
 # Each type costs about ten custom metrics, and CloudWatch bills by them.
 MOST_TYPES: Final = 100
+
+
+def labels(types: Iterable[str]) -> dict[str, str]:
+    """Under which name each of these types is counted: its own, or that of all the others."""
+    names = sorted(types)
+    return {name: name if n < MOST_TYPES else OTHER for n, name in enumerate(names)}
 
 
 @dataclass(frozen=True, slots=True)

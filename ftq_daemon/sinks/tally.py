@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ftq.breaker import Position
-from ftq.metrics import MOST_TYPES, OTHER, UNKNOWN
+from ftq.metrics import OTHER, UNKNOWN, labels
 from ftq.registry import Registry
 from ftq_daemon import events as facts
 from ftq_daemon.events import Event, Settled
@@ -83,9 +83,9 @@ class Tally:
 
     def __init__(self, registry: Registry) -> None:
         """Nothing is counted yet."""
-        names = sorted(handler.type for handler in registry)
-        self.types = {name: OfType() for name in (*names[:MOST_TYPES], UNKNOWN, OTHER)}
-        self._rest = dict.fromkeys(names[MOST_TYPES:], OTHER)
+        known = labels(handler.type for handler in registry)
+        self.types = {name: OfType() for name in (*known.values(), UNKNOWN, OTHER)}
+        self._rest = {name: label for name, label in known.items() if name != label}
         self._unknown = self.types[UNKNOWN]
         self.lost = self.swept = self.abandoned = 0
         self.refused: Counter[str] = Counter()
