@@ -135,21 +135,21 @@ METRICS: Final[tuple[Metric, ...]] = (
         "Any: that handler belongs in a thread or process",
     ),
     _timing(
-        "HandlerTime",
+        "HandlerSeconds",
         "ftq_task_seconds{type}",
         "Time in the handler, however the attempt ended",
         "Near the handler's timeout; it also sets the target of scaling",
         by_type=True,
     ),
     _timing(
-        "QueueWait",
+        "QueueWaitSeconds",
         "ftq_queue_wait_seconds",
         "From when a task could run to its claim",
         "Beyond the latency that was promised: more daemons are due",
         by_type=True,
     ),
     _timing(
-        "EndToEndTime",
+        "EndToEndSeconds",
         "ftq_end_to_end_seconds{type}",
         "From a task's submission to its success, delays and retries included",
         "It is what the submitter waits for",
@@ -214,7 +214,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "Steady: permissions, network, or AWS",
     ),
     _timing(
-        "LoopLag",
+        "LoopLagSeconds",
         "ftq_loop_lag_seconds",
         "How late the event loop was, measured four times a second",
         "Above 0.1 s: too much Python for one core, or a handler that blocks",
@@ -249,7 +249,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     _backlog(
         "BacklogPerDaemon",
         "`BacklogVisible` over `DaemonsReporting`; over 1 if there is none",
-        "It is what scaling holds at acceptable latency × slots ÷ `HandlerTime`",
+        "It is what scaling holds at acceptable latency × slots ÷ `HandlerSeconds`",
     ),
 )
 BY_NAME: Final[Mapping[str, Metric]] = {metric.name: metric for metric in METRICS}

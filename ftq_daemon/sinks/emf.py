@@ -91,7 +91,7 @@ class EmfSink:
         for type_, kind in self._tally.types.items():
             self._lines(at, {**self._news(type_, _typed(kind)), **_timings(kind)}, type_)
         lag = self._tally.lag.news()
-        timings = {"LoopLag": lag} if lag else {}
+        timings = {"LoopLagSeconds": lag} if lag else {}
         self._lines(
             at,
             {
@@ -127,7 +127,11 @@ def _typed(kind: OfType) -> Iterator[tuple[str, int]]:
 
 
 def _timings(kind: OfType) -> dict[str, Value]:
-    every = {"HandlerTime": kind.handler, "QueueWait": kind.wait, "EndToEndTime": kind.total}
+    every = {
+        "HandlerSeconds": kind.handler,
+        "QueueWaitSeconds": kind.wait,
+        "EndToEndSeconds": kind.total,
+    }
     news = {name: timing.news() for name, timing in every.items()}
     return {name: distribution for name, distribution in news.items() if distribution}
 

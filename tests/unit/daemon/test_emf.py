@@ -107,16 +107,16 @@ def check(said: list[Point], told: list[facts.Event], shown: dict[str, float]) -
             assert total(said, name, type_) == those, (name, type_)
             assert shown[f"ftq_tasks_total {kind.outcome} {type_}"] == those, (name, type_)
     claims = sum(isinstance(each, facts.Claimed) for each in told)
-    assert total(said, "TasksClaimed") == count(said, "QueueWait") == claims
+    assert total(said, "TasksClaimed") == count(said, "QueueWaitSeconds") == claims
     assert shown["ftq_queue_wait_seconds_count"] == claims
-    assert count(said, "HandlerTime") == len(ended)
+    assert count(said, "HandlerSeconds") == len(ended)
     assert sum(shown[f"ftq_task_seconds_count {t}"] for t in ("flaky", "doomed")) == len(ended)
-    assert total(said, "HandlerTime") == pytest.approx(
+    assert total(said, "HandlerSeconds") == pytest.approx(
         sum(each.seconds for each in ended), rel=1e-3
     )
     done = [each.total for each in ended if isinstance(each, facts.Succeeded)]
-    assert count(said, "EndToEndTime") == len(done)
-    assert total(said, "EndToEndTime") == pytest.approx(sum(done), rel=1e-3)
+    assert count(said, "EndToEndSeconds") == len(done)
+    assert total(said, "EndToEndSeconds") == pytest.approx(sum(done), rel=1e-3)
 
 
 def test_the_lines_of_a_drained_fleet_add_up_to_what_its_tasks_went_through() -> None:
@@ -233,7 +233,7 @@ def test_what_was_said_is_not_said_again() -> None:
         sink.close()
     sink.close()
     said = points(lines)
-    assert (total(said, "TasksSucceeded", "mail"), count(said, "HandlerTime")) == (3, 15)
+    assert (total(said, "TasksSucceeded", "mail"), count(said, "HandlerSeconds")) == (3, 15)
     assert total(said, "MessagesSwept") == 9
 
 
@@ -257,7 +257,7 @@ def test_timings_of_every_length_are_within_a_quarter_and_fit_into_one_line_each
         for timing in (kind.handler, kind.wait, kind.total):
             timing.add(seconds)
     EmfSink(tally, Gauges(), Who("ftq", "d"), lines.append, lambda: 0).close()
-    (told,) = [p for p in points(lines) if (p.name, len(p.dimensions)) == ("HandlerTime", 2)]
+    (told,) = [p for p in points(lines) if (p.name, len(p.dimensions)) == ("HandlerSeconds", 2)]
     assert told.count == 50_000
     assert told.sum == pytest.approx(sum(drawn), rel=1e-3)
     assert (told.low, told.high) == pytest.approx((drawn[0], drawn[-1]), rel=1e-3)
