@@ -139,10 +139,11 @@ def _api(api: str) -> tuple[list[Finding], int | None, bool]:
     """What is to be said of the API, how many daemons are alive, and whether it was reached."""
     from ftq.client import Client
     from ftq.retry import RetryPolicy
+    from ftq_cli.identity import identity
     from ftq_cli.speaking import Connector
 
     connector = click.get_current_context().find_object(Connector) or Connector(
-        lambda url: Client(url, retry=RetryPolicy(attempts=1))
+        lambda url: Client(url, auth=identity(url, os.environ), retry=RetryPolicy(attempts=1))
     )
     try:
         with connector.connect(api) as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -61,10 +62,12 @@ def speaking(api: str) -> Iterator[Client]:
     from ftq.client import Client
     from ftq.errors import FtqError
     from ftq.retry import RetryPolicy
+    from ftq_cli.identity import identity
 
     def patient(url: str) -> Client:
         # Somebody sits before it: what is down now is told within a second or two.
-        return Client(url, retry=RetryPolicy(attempts=3, base=0.5, cap=2))
+        auth = identity(url, os.environ)
+        return Client(url, auth=auth, retry=RetryPolicy(attempts=3, base=0.5, cap=2))
 
     connector = click.get_current_context().find_object(Connector) or Connector(patient)
     try:
