@@ -6,15 +6,19 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import pytest
 from cfnlint.decode import decode  # type: ignore[import-untyped]  # it carries no types
 
+from api_lambda.settings import ApiSettings
 from deploy.ecs.deploy import ORDER
+from ftq.metrics import METRICS, NAMESPACE
 from ftq.text import Json, parse
 from ftq.wire import create
+from ftq_daemon.settings import DaemonSettings
 
 TEMPLATES: Final = Path("deploy/ecs")
 LINTER: Final = Path(sys.executable).with_name("cfn-lint")
@@ -83,3 +87,43 @@ def test_the_queues_are_those_that_the_code_makes_for_itself(resource: str) -> N
         policy = written["RedrivePolicy"]
         assert isinstance(policy, dict)
         assert policy["maxReceiveCount"] == create.MAX_RECEIVE_COUNT
+
+
+def _metrics(node: Json) -> Iterator[dict[str, Json]]:
+    """All metrics that a template names."""
+    if isinstance(node, dict):
+        if node.get("Namespace") is not None and node.get("MetricName") is not None:
+            yield node
+        for each in node.values():
+            yield from _metrics(each)
+    elif isinstance(node, list):
+        for each in node:
+            yield from _metrics(each)
+
+
+def test_scaling_follows_only_metrics_that_daemons_say_for_the_whole_service() -> None:
+    followed = [each for each in _metrics(template("scaling")) if each["Namespace"] == NAMESPACE]
+
+    said = {each.name for each in METRICS if "daemon" in each.said_by}
+    assert {each["MetricName"] for each in followed} == {"HandlerSeconds", "InFlight"} <= said
+    for each in followed:
+        assert each["Dimensions"] == [{"Name": "service", "Value": {"Ref": "Name"}}]
+
+
+def test_each_setting_is_given_once_and_known_to_the_daemon() -> None:
+    (daemon, *_) = cast(
+        "list[dict[str, Json]]", properties("daemon", "Task")["ContainerDefinitions"]
+    )
+    given = cast("list[dict[str, str]]", daemon["Environment"])
+    names = [each["Name"] for each in given]
+
+    assert len(names) == len(set(names))
+    assert {name.removeprefix("FTQ_").lower() for name in names} <= set(DaemonSettings.model_fields)
+
+
+@pytest.mark.parametrize("function", ["Function", "Sweeper"])
+def test_each_setting_of_a_function_is_known_to_it(function: str) -> None:
+    environment = cast("dict[str, dict[str, Json]]", properties("api", function)["Environment"])
+    names = {name.removeprefix("FTQ_").lower() for name in environment["Variables"]}
+
+    assert names - {"release"} <= set(ApiSettings.model_fields)
