@@ -26,7 +26,7 @@ import botocore.session
 from botocore.exceptions import BotoCoreError, ClientError
 
 HERE: Final = Path(__file__).parent
-ORDER: Final = ("data", "api", "daemon", "endpoints", "scaling", "alarms")
+ORDER: Final = ("data", "api", "daemon", "endpoints", "scaling", "alarms", "dashboard")
 # Made only when asked for.
 OPTIONAL: Final = ("endpoints",)
 PAUSE_SECONDS: Final = 2.0
