@@ -52,6 +52,8 @@ class Context:
         deadline: When the attempt is cancelled, in seconds since the epoch.
         correlation_id: As submitted.
         tenant: As submitted, or ''.
+        trace: The X-Ray trace header (``X-Amzn-Trace-Id``) for whatever the handler calls, so that
+            it hangs under this attempt; '' if the task came without one and nothing is traced.
     """
 
     task_id: str
@@ -63,6 +65,7 @@ class Context:
     tenant: str
     _signals: Signals
     _report: Callable[[str], Awaitable[None]]
+    trace: str = ""
 
     @property
     def stopping(self) -> bool:

@@ -45,7 +45,12 @@ def base(environ: Mapping[str, str]) -> dict[str, str]:
 
 def embedded(environ: Mapping[str, str], endpoint: str) -> dict[str, str]:
     """The environment of a program that uses the embedded AWS: nothing of a real account."""
-    kept = {k: v for k, v in base(environ).items() if not k.startswith("AWS_")}
+    # Where traces go is no part of an account.
+    kept = {
+        key: value
+        for key, value in base(environ).items()
+        if not key.startswith("AWS_") or key.startswith("AWS_XRAY_")
+    }
     region = _region(environ) or REGION
     return kept | _NO_ACCOUNT | STAND_IN | {ENDPOINT: endpoint, "AWS_REGION": region}
 

@@ -21,6 +21,7 @@ from ftq_daemon.fleet.leash import Leash
 from ftq_daemon.settings import DaemonSettings
 from ftq_daemon.sinks.lines import Lines
 from ftq_daemon.sinks.log import configure
+from ftq_daemon.tracing.start import check as check_tracing
 
 BAD_USAGE = 2
 UNREACHABLE = 3
@@ -82,6 +83,7 @@ def main() -> int:
     """
     try:
         settings = read(DaemonSettings, os.environ)
+        check_tracing(settings.tracing, os.environ)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return BAD_USAGE

@@ -53,6 +53,7 @@ from ftq_daemon.slots import Slots, Turn
 from ftq_daemon.store import Store
 from ftq_daemon.sweeper import Sweeper
 from ftq_daemon.ticker import Ticker
+from ftq_daemon.tracing.traced import traced
 from ftq_daemon.watchdog import Watchdog
 from ftq_daemon.work import Work
 
@@ -101,7 +102,9 @@ def build(
         for each in named
     }
     beat = Beat(store, visibility, world, events)
-    start = start_child or partial(ChildProcess.start, settings.handlers, settings.log_level)
+    start = start_child or partial(
+        ChildProcess.start, settings.handlers, settings.log_level, settings.tracing
+    )
     children = Children(start, settings.pool_processes, keep=True)
     suspects = Children(start, settings.suspect_processes, keep=False)
     runner = Runner(GRACE_SECONDS, children, suspects)
@@ -233,7 +236,10 @@ async def running(
                 busy = ScaleInProtection(protect, lambda: bool(daemon.intake.attempts), events)
                 daemon.background = [*daemon.background, busy.run]
             answers = answers_of(daemon, heard.exposition)
-            async with serve(answers, settings.health_host, settings.health_port) as url:
+            async with (
+                traced(daemon, settings, world),
+                serve(answers, settings.health_host, settings.health_port) as url,
+            ):
                 if leash:
                     leash.started(url, len(registry))
                 else:

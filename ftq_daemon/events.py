@@ -14,11 +14,12 @@ from ftq.task import Failure, Task
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A claim was granted. `wait` is how long the message had been in the queue, in seconds."""
+    """A claim was granted, `wait` seconds after it could run; `received_at` is in milliseconds."""
 
     name: ClassVar[str] = "task.claimed"
     task: Task
     wait: float
+    received_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +146,7 @@ class BreakerClosed:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """The sweeper sent overdue tasks again.
-
-    Attributes:
-        sent: Messages sent: what the queue had lost, and what was scheduled.
-        looked: Overdue tasks looked at.
-    """
+    """The sweeper looked at overdue tasks, and sent what was lost or scheduled of them."""
 
     name: ClassVar[str] = "sweeper.swept"
     sent: int

@@ -18,6 +18,7 @@ from ftq.settings import (
     Settings,
     TableName,
 )
+from ftq_daemon.tracing.port import TRACES_SECONDS, Tracing
 
 # What stopping takes beside the drain budget: handlers that are slow to end after they were
 # cancelled, and the flush of the last writes.
@@ -69,8 +70,9 @@ class DaemonSettings(Settings):
     service: ServiceName = "ftq"
     # Metrics as lines of the log, for CloudWatch.
     emf: Literal["on", "off"] = "on"
-    # Known to the contract, not to this version: refused rather than ignored.
-    tracing: Literal["off"] = "off"
+    tracing: Tracing = "off"
+    # The share of tasks that are traced where the request brought no decision along.
+    trace_sample: Annotated[float, Field(ge=0, le=1)] = 0.05
 
     @model_validator(mode="after")
     def _queues_differ(self) -> DaemonSettings:
@@ -104,13 +106,14 @@ class DaemonSettings(Settings):
     def _phases_fit(self) -> DaemonSettings:
         # The receive under way is awaited beside the drain, whichever takes longer.
         receive = self.wait_seconds + RECEIVE_SECONDS
-        needed = max(self.drain_seconds, receive) + GRACE_SECONDS + FLUSH_SECONDS
+        traces = TRACES_SECONDS if self.tracing == "otlp" else 0
+        needed = max(self.drain_seconds, receive) + GRACE_SECONDS + FLUSH_SECONDS + traces
         if needed > self.stop_timeout_seconds:
             raise ValueError(
                 f"FTQ_STOP_TIMEOUT_SECONDS={self.stop_timeout_seconds}: stopping may take "
                 f"{needed} s (the longer of FTQ_DRAIN_SECONDS={self.drain_seconds} and "
                 f"FTQ_WAIT_SECONDS={self.wait_seconds} + {RECEIVE_SECONDS}, "
-                f"then {GRACE_SECONDS} + {FLUSH_SECONDS}); "
+                f"then {GRACE_SECONDS} + {FLUSH_SECONDS + traces}); "
                 f"it must be at least that"
             )
         return self

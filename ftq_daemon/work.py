@@ -71,6 +71,7 @@ class Work:
         running: The runs under way, in the order in which they began: whoever stops the daemon
             tells them.
         suspects: How many of them are suspects.
+        header: The trace header for what a task's handler calls.
     """
 
     registry: Registry
@@ -84,6 +85,7 @@ class Work:
     crash_limit: int
     running: dict[Attempt, None] = field(default_factory=dict)
     suspects: int = 0
+    header: Callable[[Task], str] = lambda task: task.trace
     _stopping: bool = False
     _interrupted: bool = False
 
@@ -219,6 +221,7 @@ class Work:
             tenant=task.tenant,
             _signals=holding.attempt.signals,
             _report=self._reporter(task),
+            trace=self.header(task),
         )
         # Each message is handled in an asyncio task of its own, and so in a context of its own:
         # what the handler logs carries these, nothing else does.

@@ -55,7 +55,7 @@ class ChildProcess:
         self.exited.add_done_callback(lambda _: writer.close())
 
     @classmethod
-    async def start(cls, handlers: str, log_level: str) -> ChildProcess:
+    async def start(cls, handlers: str, log_level: str, tracing: str = "off") -> ChildProcess:
         """Start a process and let it load the handlers.
 
         Raises:
@@ -64,7 +64,13 @@ class ChildProcess:
         child = await cls._spawn()
         path: list[Json] = list(sys.path)
         child.send(
-            {"parent": os.getpid(), "path": path, "handlers": handlers, "log_level": log_level}
+            {
+                "parent": os.getpid(),
+                "path": path,
+                "handlers": handlers,
+                "log_level": log_level,
+                "tracing": tracing,
+            }
         )
         try:
             why = await child._loads()
@@ -156,6 +162,7 @@ class ChildProcess:
                 "claim_no": context.claim_no,
                 "correlation_id": context.correlation_id,
                 "tenant": context.tenant,
+                "trace": context.trace,
                 "ms": round(timeout * 1000),
                 "stopping": signals.stopping,
                 "lost": signals.lost,

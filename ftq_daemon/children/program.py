@@ -20,7 +20,7 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from types import FrameType
-from typing import Final
+from typing import Final, cast, get_args
 
 from ftq.context import Context, OnItsWay, Signals
 from ftq.errors import RegistryError
@@ -29,10 +29,13 @@ from ftq.outcome import Outcome, Raised
 from ftq.registry import Registry, load
 from ftq.task import failure
 from ftq.text import Json
+from ftq.trace import read_trace
 from ftq_daemon.children.pipe import Frame, dump_outcome, pack, receive
 from ftq_daemon.endings import arguments, raised, returned
 from ftq_daemon.sinks.lines import Lines
 from ftq_daemon.sinks.log import bind, configure
+from ftq_daemon.tracing.port import Backend, Tracing
+from ftq_daemon.tracing.start import start
 
 # prctl(2): the signal that this process gets when the thread that started it ends.
 _PR_SET_PDEATHSIG: Final = 1
@@ -47,13 +50,17 @@ class Program:
         pipe: Leads to the daemon.
         registry: The handlers.
         lines: What is logged here.
+        traces: Where what the handlers trace goes, if anywhere.
     """
 
-    def __init__(self, pipe: socket.socket, registry: Registry, lines: Lines) -> None:
+    def __init__(
+        self, pipe: socket.socket, registry: Registry, lines: Lines, traces: Backend | None
+    ) -> None:
         """Set up; `run` does the work."""
         self._pipe = pipe
         self._registry = registry
         self._lines = lines
+        self._traces = traces
         self._sending = threading.Lock()
         self._calls: queue.SimpleQueue[tuple[Frame, Signals]] = queue.SimpleQueue()
         self._signals = Signals()
@@ -105,6 +112,8 @@ class Program:
     def _call(self, frame: Frame, signals: Signals) -> Outcome:
         context = self._context(frame, signals)
         bind(context)
+        if self._traces is not None and (trace := read_trace(context.trace)):
+            self._traces.join(trace)
         handler = self._registry.get(context.type)
         if handler is None:  # the daemon has compared its types with ours
             raise LookupError(context.type)
@@ -146,6 +155,7 @@ class Program:
             tenant=str(frame["tenant"]),
             _signals=signals,
             _report=report,
+            trace=str(frame["trace"]),
         )
 
 
@@ -157,6 +167,10 @@ def _number(value: Json) -> int:
     if not isinstance(value, int):
         raise TypeError(f"{value!r} is no number")
     return value
+
+
+def _tracing(value: Json) -> Tracing:
+    return cast("Tracing", value) if value in get_args(Tracing) else "off"
 
 
 def _die_with(parent: int) -> None:
@@ -192,7 +206,8 @@ def main() -> int:
         return 1
     types: list[Json] = [each.type for each in registry]
     pipe.sendall(pack({"types": types}))
-    Program(pipe, registry, lines).run()
+    traces = asyncio.run(start(_tracing(hello["tracing"]), os.environ, ""))
+    Program(pipe, registry, lines, traces).run()
     return 0
 
 

@@ -53,6 +53,14 @@ def facts(_: object, context: Context) -> list[object]:
     return [*names, context.attempt, context.claim_no, os.getpid(), *signs]
 
 
+@registry.handler("child.traced", run_in="process")
+def traced(_: object, context: Context) -> str:
+    from aws_xray_sdk.core import xray_recorder  # no other handler here needs it
+
+    with xray_recorder.in_subsegment("in the child"):
+        return context.trace
+
+
 @registry.handler("child.number", run_in="process")
 def number(n: int) -> int:
     return n
