@@ -109,7 +109,7 @@ def evaluate(
         )
         for name, asked in of_alarm(alarm).items()
     }
-    result = _math(_expression(alarm), series, starts) if "Metrics" in alarm else series[""]
+    result = compute(_expression(alarm), series, starts) if "Metrics" in alarm else series[""]
     threshold = float(str(alarm["Threshold"]))
     compare = _COMPARES[str(alarm["ComparisonOperator"])]
     return state_of(
@@ -171,7 +171,16 @@ _OPERATORS: Final[Mapping[type[ast.AST], Callable[[float, float], float]]] = {
 }
 
 
-def _math(text: str, series: Mapping[str, Series], starts: Sequence[int]) -> Series:
+def _filled(series: Series, how: ast.expr, at: int) -> float | None:
+    match how:
+        case ast.Constant(int() | float() as number):
+            return series.get(at, float(number))
+        case ast.Name("REPEAT"):
+            return next((series[each] for each in sorted(series, reverse=True) if each <= at), None)
+    raise AssertionError(f"FILL knows no {ast.unparse(how)}")
+
+
+def compute(text: str, series: Mapping[str, Series], starts: Sequence[int]) -> Series:
     """An expression over series. What is missing in one operand is missing in the result."""
 
     def value(node: ast.expr, at: int) -> float | None:
@@ -187,8 +196,12 @@ def _math(text: str, series: Mapping[str, Series], starts: Sequence[int]) -> Ser
             case ast.Call(ast.Name("IF"), [condition, then, otherwise]):
                 met = value(condition, at)
                 return None if met is None else value(then if met else otherwise, at)
-            case ast.Call(ast.Name("FILL"), [ast.Name(name), ast.Constant(int() as filled)]):
-                return series[name].get(at, float(filled))
+            case ast.Call(
+                ast.Name("FILL"), [ast.Name(name), ast.Constant(int() | float() as other)]
+            ):
+                return series[name].get(at, float(other))
+            case ast.Call(ast.Name("FILL"), [ast.Name(name), how]):
+                return _filled(series[name], how, at)
         raise AssertionError(f"not among the metric math that is known here: {ast.unparse(node)}")
 
     def both(left: ast.expr, how: type[ast.AST], right: ast.expr, at: int) -> float | None:
