@@ -189,9 +189,7 @@ def compute(text: str, series: Mapping[str, Series], starts: Sequence[int]) -> S
                 return float(number)
             case ast.Name(name):
                 return series[name].get(at)
-            case ast.BinOp(left, how, right):
-                return both(left, type(how), right, at)
-            case ast.Compare(left, [how], [right]):
+            case ast.BinOp(left, how, right) | ast.Compare(left, [how], [right]):
                 return both(left, type(how), right, at)
             case ast.Call(ast.Name("IF"), [condition, then, otherwise]):
                 met = value(condition, at)
