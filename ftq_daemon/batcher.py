@@ -2,7 +2,8 @@
 
 The rule is that of a database's group commit. A lone item goes out at once; while a call is in
 flight, what arrives gathers behind it and leaves together. So an idle daemon adds no latency
-and a busy one fills its batches, without a timer to tune.
+and a busy one fills its batches, without a timer to tune. After a full batch the next is likely to
+fill as well: it is given the time to, even if no call is in flight.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Batcher(Generic[T, R]):
     Args:
         flush: Makes the call; returns one result for each item, in order.
         size: Items in a batch at most.
-        linger: Seconds that an item waits at most for company while another call is in flight.
+        linger: Seconds that an item waits at most while there is reason to expect company.
         in_flight: Calls under way at once at most.
         key: Two items of equal key never share a batch.
     """
@@ -52,6 +53,8 @@ class Batcher(Generic[T, R]):
         self._pending: deque[_Waiting[T, R]] = deque()
         self._calls: set[asyncio.Task[None]] = set()
         self._timer: asyncio.Handle | None = None
+        # Whether the last batch that left was full.
+        self._busy = False
 
     async def submit(self, item: T) -> R:
         """Have an item flushed, and wait for its result.
@@ -76,25 +79,28 @@ class Batcher(Generic[T, R]):
                 await asyncio.wait(self._calls)
 
     def _plan(self) -> None:
-        loop = asyncio.get_running_loop()
-        if len(self._pending) >= self._size and self._calls:
-            self._start_ready(lingered=False)
+        loop, expects = asyncio.get_running_loop(), bool(self._calls) or self._busy
+        if len(self._pending) >= self._size and expects:
+            self._start_ready()
+        elif self._timer is None and expects:
+            self._timer = loop.call_later(self._linger, self._on_timer, True)
         elif self._timer is None:
-            # Nothing in flight: go at the end of this turn of the loop, so that what the same
-            # turn submits (ten messages of one receive) leaves together.
-            if self._calls:
-                self._timer = loop.call_later(self._linger, self._on_timer)
-            else:
-                self._timer = loop.call_soon(self._on_timer)
+            # Go at the end of this turn of the loop, so that what the same turn submits (ten
+            # messages of one receive) leaves together.
+            self._timer = loop.call_soon(self._on_timer, False)
 
-    def _on_timer(self) -> None:
+    def _on_timer(self, lingered: bool) -> None:
         self._timer = None
-        self._start_ready(lingered=True)
+        self._start_ready(lingered=lingered)
+        if self._pending and not lingered:
+            self._plan()
 
-    def _start_ready(self, *, lingered: bool) -> None:
+    def _start_ready(self, *, lingered: bool = False) -> None:
         while self._pending and len(self._calls) < self._in_flight:
-            if not lingered and self._calls and len(self._pending) < self._size:
+            full = len(self._pending) >= self._size
+            if not full and not lingered and (self._calls or self._busy):
                 break
+            self._busy = full
             call = asyncio.get_running_loop().create_task(self._run(self._take()))
             self._calls.add(call)
             call.add_done_callback(self._on_done)
@@ -102,7 +108,7 @@ class Batcher(Generic[T, R]):
     def _on_done(self, call: asyncio.Task[None]) -> None:
         self._calls.discard(call)
         if self._pending:
-            self._start_ready(lingered=not self._calls)
+            self._start_ready()
             if self._pending and self._timer is None:
                 self._plan()
 

@@ -75,6 +75,8 @@ class Intake:
         self._events = events
         self._pollers = max(1, min(MOST_POLLERS, slots.total // SQS_BATCH_ENTRIES))
         self._busy = asyncio.Event()
+        # Slots are taken by one poller at a time: two that share what is free would ask for half.
+        self._asking = asyncio.Lock()
         # Whether the last receive brought less than it could have.
         self._quiet = True
         self._stop = asyncio.Event()
@@ -145,7 +147,8 @@ class Intake:
         """How many slots the next receive holds; None once they are closed."""
         if self._shares and self._quiet and not joined:
             return 0 if await self._slots.come(self._turn) else None
-        return await self._slots.take(most, self._turn) or None
+        async with self._asking:
+            return await self._slots.take(most, self._turn) or None
 
     async def _receive(self, slots: int, wait_seconds: int) -> list[Received]:
         poller = asyncio.current_task()

@@ -9,11 +9,12 @@ has saved nothing up.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
-# With fewer slots free than one receive can fill, wait this long for some more.
+# With fewer slots free than one receive can fill, wait at most this long for some more.
 GATHER_SECONDS: Final = 0.005
 
 
@@ -59,8 +60,8 @@ class Slots:
         self._enter(turn)
         try:
             await self._mine(turn)
-            if self.free < min(most, self.total) and not self._closed:
-                await asyncio.sleep(GATHER_SECONDS)
+            if self.free < min(most, self.total):
+                await self._gather(min(most, self.total))
                 await self._mine(turn)
             if self._closed:
                 return 0
@@ -125,6 +126,12 @@ class Slots:
     async def _mine(self, turn: Turn) -> None:
         while not self._closed and (self.free <= 0 or self._next() is not turn):
             await self._change()
+
+    async def _gather(self, wanted: int) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GATHER_SECONDS):
+                while self.free < wanted and not self._closed:
+                    await self._change()
 
     def _next(self) -> Turn:
         return min(self._wanting, key=lambda each: (each.rank, each.taken))

@@ -90,6 +90,21 @@ def test_a_full_batch_leaves_at_once_and_no_more_are_in_flight_than_allowed() ->
     played(story)
 
 
+def test_after_a_full_batch_the_next_has_the_linger_to_fill_and_then_nobody_waits_again() -> None:
+    async def story() -> None:
+        calls = Calls()
+        batcher = Batcher(calls, size=10, linger=0.5)
+        await asyncio.gather(*map(batcher.submit, range(10)))
+        began = clock()
+        await asyncio.gather(batcher.submit(10), batcher.submit(11))
+        assert clock() - began == 0.5
+        await batcher.submit(12)
+        assert clock() - began == 0.5
+        assert [len(batch) for batch in calls.batches] == [10, 2, 1]
+
+    played(story)
+
+
 def test_two_items_of_one_key_never_share_a_batch_and_keep_their_order() -> None:
     async def story() -> None:
         calls = Calls(seconds=1)

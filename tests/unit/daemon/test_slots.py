@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+import pytest
+
 from ftq.testing import run
-from ftq_daemon.slots import Slots, Turn
+from ftq_daemon.slots import GATHER_SECONDS, Slots, Turn
 
 
 async def contend(slots: Slots, turns: dict[str, Turn], seconds: float) -> Counter[str]:
@@ -95,3 +97,20 @@ def test_nobody_waits_for_slots_that_are_closed() -> None:
         assert (await waiting, await looking) == (0, False)
 
     run(story)
+
+
+def test_a_receive_waits_for_slots_that_fill_it_no_longer_than_for_them() -> None:
+    async def story() -> None:
+        slots, turn, loop = Slots(10), Turn(), asyncio.get_running_loop()
+        assert await slots.take(10, turn) == 10
+        slots.give(3)
+        began = loop.time()
+        loop.call_later(GATHER_SECONDS / 5, slots.give, 2)
+        loop.call_later(GATHER_SECONDS / 2, slots.give, 5)
+        assert await slots.take(10, turn) == 10
+        assert loop.time() - began == pytest.approx(GATHER_SECONDS / 2)
+        slots.give(4)
+        assert await slots.take(10, turn) == 4
+        assert loop.time() - began == pytest.approx(GATHER_SECONDS * 1.5)
+
+    run(story, limit_seconds=60)
