@@ -22,11 +22,12 @@ from ftq.limits import (
 )
 from ftq.task import Task
 from ftq.text import Json, NotJson, dump, parse, size
+from ftq.value import value
 
 VERSION: Final = 1
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Envelope:
     """What a message says about its task.
 

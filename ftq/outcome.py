@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 from ftq.task import RELEASED, Failure
+from ftq.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Returned:
     """The handler came back; `result` is its value as JSON text."""
 

@@ -8,15 +8,16 @@ botocore and the fakes of `ftq.testing` all stand behind it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
+
+from ftq.value import value
 
 Service: TypeAlias = Literal["sqs", "dynamodb"]
 Request: TypeAlias = dict[str, object]
 Reply: TypeAlias = Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Call:
     """One call to AWS: the operation's name and its parameters, as in AWS's reference."""
 

@@ -11,6 +11,7 @@ from ftq.lifecycle import FINAL, State
 from ftq.limits import CLASS_NAME_CHARS, ERROR_MESSAGE_CHARS, HISTORY_ENTRIES, SHARDS
 from ftq.shape import shape_of
 from ftq.text import Json
+from ftq.value import value
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def fingerprint_of(kind: str, class_name: str, message: str) -> str:
     return hashlib.sha256(text).hexdigest()[:12]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Entry:
     """How one claim ended: a line of the task's history.
 
@@ -82,7 +83,7 @@ class Entry:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Task:
     """One piece of submitted work: the whole record of it.
 

@@ -31,6 +31,7 @@ from ftq.outcome import (
 )
 from ftq.retry import RetryPolicy
 from ftq.task import Entry, Failure, Task, failure
+from ftq.value import value
 
 
 class Cause(StrEnum):
@@ -57,7 +58,7 @@ class Counter(StrEnum):
 # --- verdicts on a claim of ours -------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Complete:
     """Write succeeded with its result, delete the message."""
 
@@ -205,7 +206,7 @@ def _again(
 # --- a claim that was granted ----------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Run:
     """Run the handler; a suspect (PROTOCOL R4) in a process of its own.
 

@@ -16,6 +16,7 @@ from ftq.refusal import Insert, Ours, Refusal, Revive, Yield, refuse
 from ftq.task import Entry, Task, payload_key
 from ftq.text import size
 from ftq.trace import kept_trace
+from ftq.value import value
 from ftq.verdict import lapsed
 from ftq.wire.claimant import Claimant, claimed, revived
 from ftq.wire.queue import Message
@@ -30,7 +31,7 @@ from ftq_daemon.store import Store, in_seconds
 TURNS: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Claim:
     """A task that is ours.
 

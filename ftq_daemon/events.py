@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, TypeAlias, get_args
 
 from ftq.task import Failure, Task
+from ftq.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Claimed:
     """A claim was granted, `wait` seconds after it could run; `received_at` is in milliseconds."""
 
@@ -32,7 +33,7 @@ class Crashed:
     failure: Failure | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Succeeded:
     """`seconds` is the handler's time, `total` the time since the task was submitted."""
 
@@ -186,7 +187,7 @@ class LoopBlocked:
     type: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Called:
     """An AWS call was made; `outcome` is ok, throttled, unavailable or refused."""
 
@@ -221,11 +222,9 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class ProcessEnded:
-    """One of the daemon's processes ended by itself; another takes its place.
+    """Process number `process`, from 1, ended by itself; another takes its place.
 
-    Attributes:
-        process: Which, from 1.
-        code: Its exit code; the number of the signal that ended it, negative.
+    `code` is its exit code, or the number of the signal that ended it, negative.
     """
 
     name: ClassVar[str] = "daemon.process_ended"

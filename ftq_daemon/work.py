@@ -16,6 +16,7 @@ from ftq.outcome import Interrupted, Lost, Orphaned, Outcome, Quarantined
 from ftq.registry import Registry
 from ftq.retry import RetryPolicy
 from ftq.task import Entry, Task, failure, payload_key, remember
+from ftq.value import value
 from ftq.verdict import Cause, Settle, admit, stay_apart
 from ftq_daemon.beat import Beat, Holding
 from ftq_daemon.children.child import NoChild
@@ -33,7 +34,7 @@ UNKNOWN_WAIT: Final = 30_000
 DEFAULT_POLICY: Final = RetryPolicy()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Ran:
     """What came of a claim.
 

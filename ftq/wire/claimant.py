@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ftq.lifecycle import Move, State, follow
 from ftq.task import Entry, Task, remember
+from ftq.value import value
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Claimant:
     """Who claims, and how.
 

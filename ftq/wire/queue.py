@@ -12,6 +12,7 @@ from ftq.limits import SQS_ATTRIBUTES, SQS_BATCH_BYTES
 from ftq.ports import Call, Reply, Request
 from ftq.task import Failure, Task
 from ftq.text import size
+from ftq.value import value
 from ftq.wire.entries import EntryFault as EntryFault
 from ftq.wire.entries import read_batch as read_batch
 
@@ -24,7 +25,7 @@ REFUSED_SINCE: Final = "refused_since"
 Attribute: TypeAlias = Mapping[str, object]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Message:
     """A message as it was received.
 

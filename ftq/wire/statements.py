@@ -10,6 +10,7 @@ from ftq.lifecycle import Move, State, follow
 from ftq.ports import Request
 from ftq.task import Entry, Task, bucket_of, remember
 from ftq.text import dump
+from ftq.value import value
 from ftq.verdict import Cancel, Complete, Counter, DeadLetter, Release, RetryAt, Settlement
 from ftq.wire import partiql
 from ftq.wire.claimant import Claimant, claimed, redriven
@@ -19,7 +20,7 @@ Sets: TypeAlias = Mapping[str, Value]
 Where: TypeAlias = list[tuple[str, str, Value]]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Statement:
     """One conditional write of one item.
 

@@ -9,13 +9,14 @@ from typing import Final, TypeAlias
 from ftq.ports import Call, Reply, Request
 from ftq.sweep import Overdue
 from ftq.task import Task
+from ftq.value import value
 from ftq.wire.item import Item, number, read_task, text, to_item
 from ftq.wire.statements import Statement
 
 INDEX: Final = "by_bucket"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Written:
     """The statement was applied; `old` is the record before it, where that was asked for."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Final, cast
 
 import orjson
@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.model import OperationModel, Shape
 from botocore.parsers import ResponseParserError, create_parser
 
+from ftq.value import value
 from ftq_daemon.aws.sdk import Answer
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _ERRORS: Final = 300
 _CRC32: Final = "x-amz-crc32"
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Tried:
     """What came of sending a request once.
 

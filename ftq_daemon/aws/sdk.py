@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from botocore.model import ServiceModel
 
 from ftq.ports import Reply
+from ftq.value import value
 from ftq.wire.sign import Credentials
 
 
@@ -29,7 +29,7 @@ class Source(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Sent:
     """A request, with what an HTTP session reads of it."""
 

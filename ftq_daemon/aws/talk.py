@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, cast
+
+from ftq.value import value
 
 HEAD_BYTES: Final = 64 * 1024
 _END: Final = b"\r\n\r\n"
@@ -17,7 +18,7 @@ class TornError(Exception):
     """The connection ended before a reply did, or what came is no HTTP."""
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Spoken:
     """An HTTP reply.
 
@@ -37,7 +38,7 @@ class Spoken:
         return self.body
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class _Head:
     """How a reply begins; `length` is None for a body that lasts until the connection's end."""
 

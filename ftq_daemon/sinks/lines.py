@@ -2,10 +2,14 @@
 
 A line goes out at once while the reader keeps up, so that what a crash leaves behind is complete.
 Once it does not, lines gather behind it, and a thread of their own brings them out in order.
+
+Our own events come in dozens, from all that one reply of AWS sets going. They go out together, at
+the end of the loop's turn: what comes of the turn, such as a handler's first step, runs after it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import select
@@ -41,6 +45,7 @@ class Lines:
         self._told = told
         self._most = most
         self._untold = 0
+        self._turn: list[bytes] = []
         self._waiting: deque[bytes] = deque()
         self._bytes = 0
         self._behind = False
@@ -50,14 +55,14 @@ class Lines:
         self._room.register(descriptor, select.POLLOUT)
 
     def write(self, line: bytes) -> None:
-        """Write a line, now or when there is room. From any thread; never blocks, never raises."""
+        """Write whole lines, now or when there is room. From any thread; never blocks or raises."""
         with self._lock:
             if not self._behind and len(line) <= _AT_ONCE and self._has_room():
                 self._out(line)
                 return
             if self._bytes + len(line) > self._most:
-                self.lost += 1
-                self._untold += 1
+                self.lost += line.count(b"\n")
+                self._untold += line.count(b"\n")
                 return
             self._waiting.append(line)
             self._bytes += len(line)
@@ -65,8 +70,31 @@ class Lines:
                 self._behind = True
                 threading.Thread(target=self._catch_up, name="log", daemon=True).start()
 
+    def write_soon(self, line: bytes) -> None:
+        """Write a line with others of this turn of the loop; outside of a loop, write it now."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.write(line)
+            return
+        if not self._turn:
+            loop.call_soon(self._end_turn)
+        self._turn.append(line)
+
+    def _end_turn(self) -> None:
+        lines, self._turn = self._turn, []
+        together = b""
+        for line in lines:
+            if together and len(together) + len(line) > _AT_ONCE:
+                self.write(together)
+                together = b""
+            together += line
+        if together:
+            self.write(together)
+
     def close(self, seconds: float) -> None:
         """Give what still waits so long to get out."""
+        self._end_turn()
         with self._lock:
             self._caught_up.wait_for(lambda: not self._behind, seconds)
 
@@ -94,4 +122,4 @@ class Lines:
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
             return
-        self.lost += 1
+        self.lost += line.count(b"\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 
@@ -37,6 +38,42 @@ def test_a_line_is_out_as_soon_as_it_is_written(pipe: tuple[int, int]) -> None:
     Lines(writer, told).write(b"one\n")
     os.set_blocking(reader, False)
     assert os.read(reader, 100) == b"one\n"
+
+
+def test_lines_of_one_turn_of_the_loop_are_out_before_what_the_turn_has_set_going(
+    pipe: tuple[int, int],
+) -> None:
+    reader, writer = pipe
+    lines, out = Lines(writer, told), b""
+    sent = [b"%03d %s\n" % (number, b"x" * 200) for number in range(30)]
+
+    async def starts() -> None:
+        nonlocal out
+        out = os.read(reader, 65_536)
+
+    async def turn() -> None:
+        for line in sent:
+            lines.write_soon(line)
+        await asyncio.create_task(starts())
+
+    asyncio.run(turn())
+    assert out == b"".join(sent)
+
+
+def test_a_line_that_no_loop_will_bring_out_goes_at_once_and_the_last_turn_at_the_end(
+    pipe: tuple[int, int],
+) -> None:
+    reader, writer = pipe
+    lines = Lines(writer, told)
+    lines.write_soon(b"one\n")
+    assert read(reader, 1) == [b"one"]
+
+    async def last() -> None:
+        lines.write_soon(b"two\n")
+
+    asyncio.run(last())
+    lines.close(0)
+    assert read(reader, 1) == [b"two"]
 
 
 def test_a_reader_that_stands_still_holds_up_no_writer_and_gets_every_line_in_order(
