@@ -2,14 +2,17 @@
 
 aiohttp does all that HTTP can be, at a price for each call that is most of what such a call costs
 (docs/adr/0018). Where there is a proxy, or a URL with more to it than host and path, the client's
-own session sends, as it does for every call that is not hot.
+own session sends, as it does for every call that is not hot; and so it does for all if it is not
+as we know it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol, cast
 from urllib.parse import urlsplit
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
 # As long as aiobotocore keeps a connection that nobody uses: AWS closes them after 20 s.
 IDLE_SECONDS: Final = 12.0
+_log: Final = logging.getLogger(__name__)
 _PORTS: Final = {"http": 80, "https": 443}
 
 
@@ -46,6 +50,41 @@ class _Inside(Protocol):
     _proxy_config: _Proxies
 
     def _build_ssl_contexts(self, proxy_url: None) -> tuple[ssl.SSLContext, None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """The same, once it was found there.
+
+    Attributes:
+        connect_seconds: How long a connection may take.
+        read_seconds: How long may pass between two pieces of a reply.
+        connections: How many there may be.
+        proxy_url_for: The proxy for a URL, if there is one.
+        tls_contexts: Makes the TLS context, from files.
+    """
+
+    connect_seconds: float | None
+    read_seconds: float | None
+    connections: int
+    proxy_url_for: Callable[[str], str | None]
+    tls_contexts: Callable[[None], tuple[ssl.SSLContext, None]]
+
+
+def _told(session: AIOHTTPSession) -> _Told | None:
+    inside = cast("_Inside", session)
+    try:
+        return _Told(
+            inside._timeout.sock_connect,
+            inside._timeout.sock_read,
+            inside._max_pool_connections,
+            inside._proxy_config.proxy_url_for,
+            inside._build_ssl_contexts,
+        )
+    except AttributeError as error:
+        # Nobody promised us these: another release of aiobotocore may have others.
+        _log.warning("hot calls are sent by aiobotocore's HTTP session: %s", error)
+        return None
 
 
 @dataclass(slots=True)
@@ -81,28 +120,27 @@ class Direct:
         """Learn what the session was told; nothing is connected yet."""
         # The stubs have requests and replies of another library here.
         self._session = cast("Http", session)
-        inside = cast("_Inside", session)
-        self._inside = inside
-        self._timeout = inside._timeout
-        self._room = asyncio.Semaphore(inside._max_pool_connections)
+        self._told = _told(session)
+        self._room = asyncio.Semaphore(self._told.connections if self._told else 1)
         self._places: dict[str, _Place | None] = {}
         self._tls: ssl.SSLContext | None = None
 
     async def send(self, request: Sent) -> Answer:
         """Send a request and read its reply; raises what the client's session would."""
-        url = request.url
+        url, told = request.url, self._told
+        if told is None:
+            return await self._session.send(request)
         if url not in self._places:
-            proxied = self._inside._proxy_config.proxy_url_for(url)
-            self._places[url] = None if proxied else _place(url)
+            self._places[url] = None if told.proxy_url_for(url) else _place(url)
         place = self._places[url]
         rows = "".join([f"{name}: {value}\r\n" for name, value in request.headers.items()])
         if place is None or rows.count("\n") + rows.count("\r") > 2 * len(request.headers):
             return await self._session.send(request)
         head = f"{place.head}{rows}Content-Length: {len(request.body)}\r\n\r\n"
         async with self._room:
-            talk = _waiting(place) or await self._connected(place)
+            talk = _waiting(place) or await self._connected(place, told)
             try:
-                answer = await talk.ask(head.encode() + request.body, self._timeout.sock_read)
+                answer = await talk.ask(head.encode() + request.body, told.read_seconds)
             except TimeoutError as error:
                 raise ReadTimeoutError(endpoint_url=url, error=error) from error
             except TornError as error:
@@ -120,14 +158,14 @@ class Direct:
                 place.idle.pop().abort()
         await asyncio.sleep(0)  # the loop's turn to close them
 
-    async def _connected(self, place: _Place) -> Talk:
+    async def _connected(self, place: _Place, told: _Told) -> Talk:
         loop, url = asyncio.get_running_loop(), place.url
         if place.secure and self._tls is None:
             # Certificates are files.
-            self._tls, _ = await asyncio.to_thread(self._inside._build_ssl_contexts, None)
+            self._tls, _ = await asyncio.to_thread(told.tls_contexts, None)
         tls = self._tls if place.secure else None
         try:
-            async with asyncio.timeout(self._timeout.sock_connect):
+            async with asyncio.timeout(told.connect_seconds):
                 _, talk = await loop.create_connection(Talk, place.host, place.port, ssl=tls)
         except TimeoutError as error:
             raise ConnectTimeoutError(endpoint_url=url, error=error) from error

@@ -164,6 +164,29 @@ async def test_a_url_of_another_kind_is_for_the_clients_session(url: str) -> Non
         assert await answer.content == b"{}"
 
 
+@pytest.mark.parametrize(
+    "missing", ["_timeout", "_max_pool_connections", "_proxy_config", "_build_ssl_contexts"]
+)
+async def test_a_session_that_is_not_as_we_know_it_sends_itself(
+    missing: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Other(AIOHTTPSession):
+        def __getattribute__(self, name: str) -> object:
+            if name == missing and at_start:
+                raise AttributeError(name)
+            return super().__getattribute__(name)
+
+    at_start = False
+    async with door() as at, Other(timeout=5) as session:
+        at_start = True
+        http = Direct(session)
+        at_start = False
+        answer = await http.send(Sent(at.url, {}, b"{}"))
+        assert not isinstance(answer, Spoken)
+        assert await answer.content == b"{}"
+    assert missing in caplog.text
+
+
 async def test_a_header_that_would_be_two_is_never_sent() -> None:
     async with door() as at, AIOHTTPSession(timeout=5) as session:
         with pytest.raises(HTTPClientError):
