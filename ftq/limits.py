@@ -49,7 +49,8 @@ SHARDS: Final = 16
 ID_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 TYPE_PATTERN: Final = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}")
 TENANT_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
-# Visible ASCII: what an HTTP header carries without surprises.
-KEY_PATTERN: Final = re.compile(r"[\x21-\x7e]{1,255}")
+# Visible ASCII: what an HTTP header carries without surprises. No comma: whoever joins a header
+# that came twice, as API Gateway does, joins by it, and two keys are no key.
+KEY_PATTERN: Final = re.compile(r"[\x21-\x2b\x2d-\x7e]{1,255}")
 QUEUE_PATTERN: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 CORRELATION_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/=+-]{0,127}")

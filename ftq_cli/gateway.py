@@ -15,6 +15,9 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import parse_qsl
 
+from api_lambda.http import SECURITY
+from api_lambda.problems import BUG, MEDIA_TYPE, TOO_LARGE, UNAVAILABLE, Kind
+
 # What the gateway hands on as text; all else travels as base64.
 _TEXT: Final = ("application/json", "application/xml", "application/javascript")
 DEFAULT_TYPE: Final = "text/plain; charset=utf-8"
@@ -50,13 +53,20 @@ class HttpResponse:
     body: bytes
 
 
-def message(status: int, text: str) -> HttpResponse:
-    """An answer of the gateway's own, such as its 413."""
-    body = json.dumps({"message": text}).encode()
-    return HttpResponse(status, (("content-type", "application/json"),), body)
+def problem(kind: Kind, detail: str) -> HttpResponse:
+    """An answer of the gateway's own, such as its 413: of the shape that the function's have."""
+    document = {"type": kind.type, "title": kind.title, "status": kind.status, "detail": detail}
+    headers = {**SECURITY, "content-type": MEDIA_TYPE}
+    return HttpResponse(kind.status, tuple(headers.items()), json.dumps(document).encode())
 
 
-BROKEN: Final = message(500, "Internal Server Error")
+NO_HTTP: Final = Kind(400, "not-http", "The request is not acceptable HTTP")
+EXPECTATION: Final = Kind(417, "expectation-failed", "What the request expects is not done here")
+BROKEN: Final = problem(BUG, "The request could not be served.")
+TOO_LONG: Final = problem(TOO_LARGE, "Nothing was stored: the body is too large.")
+TOO_SLOW: Final = problem(UNAVAILABLE, "The function did not answer in time.")
+UNREADABLE: Final = problem(NO_HTTP, "Its line, its headers or its body cannot be read.")
+UNEXPECTED: Final = problem(EXPECTATION, "Only 100-continue may be expected.")
 
 
 def event_of(request: HttpRequest, request_id: str, now: float) -> dict[str, object]:

@@ -6,13 +6,14 @@ Any page that a browser shows may send requests to 127.0.0.1, and, once its own 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterable
 from typing import Final
 
-from ftq_cli.gateway import HttpResponse
+from api_lambda.problems import Kind
+from ftq_cli.gateway import HttpResponse, problem
 
+FOREIGN_PAGE: Final = Kind(403, "foreign-page", "Other web pages may not use this API")
 _HOST: Final = re.compile(r"(127\.0\.0\.1|localhost)(:\d{1,5})?", re.IGNORECASE)
 
 
@@ -43,11 +44,4 @@ def refusal(
 
 
 def _forbidden(detail: str) -> HttpResponse:
-    document = {
-        "type": "urn:ftq:problem:foreign-page",
-        "title": "Other web pages may not use this API",
-        "status": 403,
-        "detail": detail,
-    }
-    body = json.dumps(document).encode()
-    return HttpResponse(403, (("content-type", "application/problem+json"),), body)
+    return problem(FOREIGN_PAGE, detail)

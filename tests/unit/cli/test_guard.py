@@ -42,10 +42,8 @@ def test_a_request_of_this_machine_passes(headers: list[tuple[str, str]]) -> Non
 def test_a_request_of_a_foreign_page_is_refused(headers: list[tuple[str, str]]) -> None:
     refused = refusal(headers)
     assert refused is not None
-    assert (refused.status, dict(refused.headers)) == (
-        403,
-        {"content-type": "application/problem+json"},
-    )
+    assert refused.status == 403
+    assert dict(refused.headers)["content-type"] == "application/problem+json"
     assert json.loads(refused.body).keys() == {"type", "title", "status", "detail"}
 
 
