@@ -8,12 +8,12 @@ import uuid
 from collections.abc import Mapping
 from functools import lru_cache
 
-from api_lambda.connect import connect
 from api_lambda.log import configure
 from api_lambda.metrics import Teller
 from api_lambda.routes import Api
 from api_lambda.service import Service
 from api_lambda.settings import ApiSettings
+from ftq.aws import connect
 from ftq.errors import SettingsError
 from ftq.ports import SyncPort
 from ftq.registry import load

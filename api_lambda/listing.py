@@ -105,7 +105,7 @@ def list_tasks(service: Service, request: Request) -> Response:
     place = _place(filters, params)
     tasks, last = _page(service, filters, limit, place)
     told: Listed = {
-        "tasks": [summary(task) for task in tasks],
+        "tasks": [summary(service, task) for task in tasks],
         "cursor": write_cursor(filters.scope, [last.at, last.id]) if last else None,
     }
     return Response(200, told)

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
-from api_lambda.connect import ApiClient
+from ftq.aws import ApiClient
 from ftq.settings import (
     HandlersPath,
     LogLevel,

@@ -16,10 +16,10 @@ from functools import lru_cache
 from typing import Final, Protocol, TypeVar
 
 from api_lambda.backlog import backlog
-from api_lambda.connect import ApiClient, connect
 from api_lambda.log import configure, log
 from api_lambda.metrics import Teller
 from api_lambda.settings import ApiSettings
+from ftq.aws import ApiClient, connect
 from ftq.errors import CallError
 from ftq.lifecycle import State
 from ftq.limits import SHARDS, SQS_BATCH_ENTRIES, STATEMENTS_PER_BATCH

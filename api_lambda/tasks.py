@@ -10,6 +10,7 @@ from api_lambda.problems import NO_TASK, Problem
 from api_lambda.service import Service
 from ftq.lifecycle import State
 from ftq.limits import ID_PATTERN
+from ftq.settings import DEFAULT_QUEUE
 from ftq.task import Entry, Failure, Task, payload_key
 from ftq.text import Json, NotJson, parse
 from ftq.wire import table
@@ -57,6 +58,7 @@ class Summary(TypedDict):
     Attributes:
         id: Its id.
         type: Its type.
+        queue: Where its messages go: the queue's name in FTQ_QUEUES, or else in SQS.
         state: Where it is in its life.
         attempts: Failed attempts that were counted so far.
         crashes: Claims whose daemon was not heard of again.
@@ -74,6 +76,7 @@ class Summary(TypedDict):
 
     id: str
     type: str
+    queue: str
     state: State
     attempts: int
     crashes: int
@@ -109,7 +112,7 @@ def show(service: Service, request: Request) -> Response:
     """The task as it is now."""
     read_query(request)
     task = find(service, request.params["id"])
-    return Response(200, view(task, _payload(service, task)))
+    return Response(200, view(service, task, _payload(service, task)))
 
 
 def find(service: Service, task_id: str) -> Task:
@@ -132,15 +135,16 @@ def no_task() -> Problem:
     return Problem(NO_TASK, detail)
 
 
-def view(task: Task, payload: Json) -> View:
+def view(service: Service, task: Task, payload: Json) -> View:
     """A task as the API shows it.
 
     Args:
+        service: The service.
         task: The record.
         payload: Its payload, from wherever it is kept.
     """
     return {
-        **summary(task),
+        **summary(service, task),
         "payload": payload,
         "result": _read(task.result),
         "progress": _read(task.progress),
@@ -148,15 +152,20 @@ def view(task: Task, payload: Json) -> View:
     }
 
 
-def summary(task: Task) -> Summary:
+def summary(service: Service, task: Task) -> Summary:
     """A task as a list shows it: without what may be large.
 
     Args:
+        service: The service.
         task: The record.
     """
+    named = {DEFAULT_QUEUE: service.terms.queue_url, **service.terms.queues}
+    names = (name for name, url in named.items() if url == task.queue)
     return {
         "id": task.id,
         "type": task.type,
+        # Not its URL, which tells of the account.
+        "queue": next(names, task.queue.rpartition("/")[2]),
         "state": task.state,
         "attempts": task.attempts,
         "crashes": task.crashes,

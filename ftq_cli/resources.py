@@ -11,7 +11,7 @@ from typing import Final
 import botocore.session
 from botocore.config import Config
 
-from api_lambda.aws import BotoPort
+from ftq.aws.boto import BotoPort
 from ftq.errors import CallError, CallRefused
 from ftq.ports import Call, Port, Reply
 from ftq.wire import create

@@ -98,6 +98,7 @@ class Task(Answer):
     Attributes:
         id: Its id.
         type: Its type.
+        queue: The name of its queue.
         state: One of `ftq.lifecycle.State`, as text.
         attempts: Failed attempts counted so far in this life.
         crashes: Claims that lapsed without a word.
@@ -119,6 +120,7 @@ class Task(Answer):
 
     id: str
     type: str
+    queue: str = ""
     state: str
     attempts: int = 0
     crashes: int = 0

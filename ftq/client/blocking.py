@@ -289,3 +289,9 @@ class Submitter(Generic[T]):
         return client.walk(
             talks.submit(self._handler, payload, options, client._registry, client._world)
         )
+
+    def submit_many(self, payloads: Iterable[T], **options: Unpack[Options]) -> Results:
+        """Submit a task for each; as `Client.submit_many`. A `key` would stand for all of them."""
+        return self._client.submit_many(
+            NewTask(self._handler, payload, **options) for payload in payloads
+        )

@@ -161,7 +161,7 @@ class DirectClient:
     """Submits past the API, from threads.
 
     Args:
-        port: The way to AWS, such as ``api_lambda.aws.connect(region)``.
+        port: The way to AWS, such as ``ftq.aws.connect(region)``.
         place: Where tasks go.
         registry: Your handlers, as for `Client`.
         retry: How often, and how far apart, what may pass by itself is tried.

@@ -191,3 +191,9 @@ class AsyncSubmitter(Generic[T]):
         return await client.walk(
             talks.submit(self._handler, payload, options, client._registry, client._world)
         )
+
+    async def submit_many(self, payloads: Iterable[T], **options: Unpack[Options]) -> Results:
+        """Submit a task for each; as `Client.submit_many`. A `key` would stand for all of them."""
+        return await self._client.submit_many(
+            NewTask(self._handler, payload, **options) for payload in payloads
+        )

@@ -17,9 +17,10 @@ from typing import Protocol
 
 import pytest
 
-from api_lambda import aws, bootstrap
+from api_lambda import bootstrap
 from api_lambda.handler import handler
 from ftq import Registry
+from ftq.aws import boto
 from ftq.ports import SyncPort
 from ftq.text import Json
 from ftq.wire import create, queue
@@ -50,7 +51,7 @@ class Account:
     @classmethod
     def at(cls, endpoint: str) -> Account:
         """New ones."""
-        port, name = aws.connect(REGION, endpoint), f"door-{uuid.uuid4().hex[:12]}"
+        port, name = boto.connect(REGION, endpoint), f"door-{uuid.uuid4().hex[:12]}"
         queue_url = str(port.call(create.queue(name))["QueueUrl"])
         port.call(create.table(name))
         return cls(endpoint, port, queue_url, name)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from api_lambda import bootstrap
-from api_lambda.limits import TRIES
+from ftq.aws.limits import TRIES
 from ftq.errors import Unavailable
 from ftq.wire import table
 from tests.e2e.doors import Account, Stack, in_process

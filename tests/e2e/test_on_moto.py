@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import pytest
 from moto import mock_aws
 
-from api_lambda import aws, bootstrap
+from api_lambda import bootstrap
 from api_lambda.handler import handler
+from ftq.aws import boto
 from ftq.ports import SyncPort
 from ftq.submission import task_id
 from ftq.wire import create, queue, table
@@ -22,7 +23,7 @@ REGION = "eu-west-1"
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[SyncPort]:
     with mock_aws():
-        made = aws.connect(REGION)
+        made = boto.connect(REGION)
         dlq = queue.read_attributes(
             made.call(queue.depth(str(made.call(create.queue("dlq"))["QueueUrl"])))
         )

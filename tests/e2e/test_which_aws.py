@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from api_lambda import aws
+from ftq.aws import boto
 from ftq.ports import Call
 from ftq_cli.embedded import embedded_aws
 from tests.e2e.stage import QUICK, document, ftq, stage, up
@@ -19,12 +19,12 @@ NOWHERE = "http://127.0.0.1:1"
 
 
 def queues(endpoint: str) -> list[str]:
-    urls = aws.connect("us-east-1", endpoint).call(Call("sqs", "ListQueues", {})).get("QueueUrls")
+    urls = boto.connect("us-east-1", endpoint).call(Call("sqs", "ListQueues", {})).get("QueueUrls")
     return sorted(str(url).rpartition("/")[2] for url in urls) if isinstance(urls, list) else []
 
 
 def tables(endpoint: str) -> list[str]:
-    names = aws.connect("us-east-1", endpoint).call(Call("dynamodb", "ListTables", {}))
+    names = boto.connect("us-east-1", endpoint).call(Call("dynamodb", "ListTables", {}))
     found = names["TableNames"]
     return [str(name) for name in found] if isinstance(found, list) else []
 

@@ -59,6 +59,7 @@ def submits(client: Client) -> None:
     client.submit("any.type", Email(to="a"), not_before=datetime.now(UTC))
     assert_type(client.bind(send), Submitter[Email])
     assert_type(client.bind(draw).submit(Point(1), key="k"), Accepted)
+    assert_type(client.bind(draw).submit_many([Point(1)], tenant="a"), list[Accepted | FtqError])
     many = [NewTask(send, Email(to="a"), key="k"), NewTask(draw, Point(1)), NewTask("t", 1)]
     assert_type(client.submit_many(many), list[Accepted | FtqError])
 

@@ -16,9 +16,9 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from api_lambda.aws import BotoPort, connect
-from api_lambda.limits import CALL_SECONDS
 from api_lambda.service import LAST_CALL_SECONDS
+from ftq.aws.boto import BotoPort, connect
+from ftq.aws.limits import CALL_SECONDS
 from ftq.errors import CallRefused, Throttled, Unavailable
 from ftq.ports import Call
 from ftq.wire.faults import Meaning, classify

@@ -121,7 +121,7 @@ def test_the_lambda_imports_nothing_of_the_daemon() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "api_lambda.handler" in imported
-    assert "api_lambda.direct" in imported
+    assert "ftq.aws.plain" in imported
     assert not {name for name in imported if name.partition(".")[0] in FORBIDDEN}
     assert not {name for name in imported if name.startswith("ftq.testing")}
 

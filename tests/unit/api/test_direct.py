@@ -19,9 +19,9 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 
-from api_lambda.connect import connect
-from api_lambda.direct import DirectPort, direct
-from api_lambda.limits import TRIES
+from ftq.aws import connect
+from ftq.aws.limits import TRIES
+from ftq.aws.plain import DirectPort, direct
 from ftq.errors import CallRefused, Throttled, Unavailable
 from ftq.ports import Call
 

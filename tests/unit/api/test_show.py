@@ -17,7 +17,7 @@ from tests.unit.api.door import GRACE, NOW, RETENTION, TABLE, Door
 KEYS = {
     "id", "type", "state", "attempts", "crashes", "releases", "claim_no", "payload", "result",
     "progress", "last_error", "history", "created_at", "updated_at", "finished_at", "free_at",
-    "tenant", "correlation_id", "cause",
+    "tenant", "correlation_id", "cause", "queue",
 }  # fmt: skip
 AT = "2027-01-15T08:00:00.000Z"
 
@@ -34,6 +34,7 @@ def test_a_queued_task(door: Door) -> None:
     assert got.doc == {
         "id": task_id,
         "type": "a",
+        "queue": "default",
         "state": "queued",
         "attempts": 0,
         "crashes": 0,
@@ -99,6 +100,12 @@ def test_a_finished_task_shows_result_and_end(door: Door) -> None:
     doc = door.get(task.id).doc
     assert (doc["state"], doc["result"]) == ("succeeded", {"sent": True})
     assert (doc["finished_at"], doc["free_at"]) == ("2027-01-15T08:00:01.500Z", None)
+
+
+def test_a_queue_that_nobody_named_here_is_shown_by_its_own_name(door: Door) -> None:
+    task = Task("t", "a", "https://sqs.eu-west-1.amazonaws.com/1/ftq-old", State.QUEUED)
+    door.aws.call(table.put(TABLE, task))
+    assert door.get("t").doc["queue"] == "ftq-old"
 
 
 def test_a_large_payload_is_shown_from_beside(door: Door) -> None:

@@ -32,6 +32,8 @@ def test_it_does_all_that_the_client_does(bridge: Bridge, door: Door) -> None:
             two = await client.bind(count).submit(2, key="two")
             many = await client.submit_many([NewTask(count, 3), NewTask(count, 2, key="two")])
             assert [getattr(each, "id", None) for each in many][1] == two.id
+            again = await client.bind(count).submit_many([2], key="two")
+            assert [getattr(each, "id", None) for each in again] == [two.id]
             assert (await client.get(one.id)).payload == 1
             assert len([task async for task in client.list(type="count")]) == 3
             assert (await client.cancel(one.id)).state == "cancelled"

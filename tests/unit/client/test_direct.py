@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from ftq import InvalidField, KeyConflict, Registry
 from ftq.client import NewTask, Options, Unreachable
 from ftq.client.direct import AsyncDirectClient, DirectClient, Place
+from ftq.client.threads import InThreads
 from ftq.errors import CallRefused, PayloadTooLarge, Throttled, Unavailable
 from ftq.limits import PAYLOAD_BYTES
 from ftq.ports import Call, Port, Reply, SyncPort
@@ -178,3 +180,20 @@ def test_the_async_one_does_the_same(bridge: Bridge) -> None:
         assert again.id == accepted.id
 
     run(main)
+
+
+def test_a_port_that_blocks_serves_a_loop_from_threads(bridge: Bridge) -> None:
+    place = Place(TABLE, bridge.door.queue_url)
+
+    def refuse(call: Call) -> None:
+        raise CallRefused(call.operation, "AccessDenied", "no")
+
+    async def main() -> None:
+        client = AsyncDirectClient(InThreads(bridge.door.port), place, world=bridge.world)
+        accepted = await client.submit("a", 1, key="k")
+        assert bridge.door.record(accepted.id) is not None
+        bridge.door.port.before = refuse
+        with pytest.raises(CallRefused):
+            await client.submit("a", 2)
+
+    asyncio.run(main())

@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 
 from ftq import Context, Registry, RegistryError
 from ftq.client import (
+    Accepted,
     InvalidField,
     KeyConflict,
     KeyTaken,
@@ -113,6 +114,17 @@ def test_a_handler_stands_for_its_type(bridge: Bridge, door: Door) -> None:
     )
     drawn = client.bind(draw).submit(Point(3), tenant="acme")
     assert (drawn.type, door.get(drawn.id).doc["tenant"]) == ("point.draw", "acme")
+    mistaken = Point("?")  # type: ignore[arg-type]  # that is the mistake
+    one, wrong, two = client.bind(draw).submit_many([Point(1), mistaken, Point(2)], tenant="acme")
+    assert isinstance(wrong, InvalidField)
+    for accepted, x in ((one, 1), (two, 2)):
+        assert isinstance(accepted, Accepted)
+        stored = door.get(accepted.id).doc
+        assert (stored["type"], stored["tenant"], dig(stored, "payload", "x")) == (
+            "point.draw",
+            "acme",
+            x,
+        )
 
 
 def test_a_payload_is_held_against_its_handler_before_it_is_sent(bridge: Bridge) -> None:

@@ -1,4 +1,4 @@
-"""How long the API waits for AWS, whichever client makes its calls."""
+"""How long such a program waits for AWS, whichever client makes its calls."""
 
 from __future__ import annotations
 

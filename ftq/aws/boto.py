@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as ConnectError
 from botocore.parsers import ResponseParserError
 
-from api_lambda.limits import CONNECT_SECONDS, READ_SECONDS, TRIES
+from ftq.aws.limits import CONNECT_SECONDS, READ_SECONDS, TRIES
 from ftq.errors import CallError, CallRefused, Throttled, Unavailable
 from ftq.ports import Call, Reply, Service
 from ftq.wire.faults import classify

@@ -1,4 +1,7 @@
-"""Chooses the client that makes the API's calls to AWS."""
+"""AWS for programs that wait for its answers: the API, and whoever submits past it.
+
+An SDK is loaded only where the environment asks for what the SDK alone understands.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import os
 from importlib import import_module
 from typing import Literal, TypeAlias
 
-from api_lambda.direct import direct
+from ftq.aws.plain import direct
 from ftq.ports import SyncPort
 
 ApiClient: TypeAlias = Literal["direct", "botocore"]
@@ -23,5 +26,5 @@ def connect(region: str | None, client: ApiClient = "direct") -> SyncPort:
     if port is not None:
         return port
     # Half of a cold start, so only for those who need it.
-    found: SyncPort = import_module("api_lambda.aws").connect(region)
+    found: SyncPort = import_module("ftq.aws.boto").connect(region)
     return found

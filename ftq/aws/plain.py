@@ -4,7 +4,7 @@ Importing botocore takes half of a cold start, and each of its calls several tim
 So where all is plain, as it is on Lambda (credentials and region in the environment, AWS's own
 partition or an endpoint that is named, no profile, proxy or FIPS), the
 calls are made here; anywhere else `direct` has nothing, and botocore makes them
-(`api_lambda.aws`). Errors mean the same in both; so do timeouts, tries and the pauses between.
+(`ftq.aws.boto`). Errors mean the same in both; so do timeouts, tries and the pauses between.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from api_lambda.limits import CONNECT_SECONDS, READ_SECONDS, TRIES
+from ftq.aws.limits import CONNECT_SECONDS, READ_SECONDS, TRIES
 from ftq.errors import CallRefused, Throttled, Unavailable
 from ftq.ports import Call, Reply, Service
 from ftq.wire.faults import classify
