@@ -13,13 +13,16 @@ import pytest
 
 from api_lambda.http import moment
 from ftq.breaker import Position
+from ftq.lifecycle import State
+from ftq.limits import STATEMENTS_PER_BATCH
 from ftq.report import BreakerNote, Report
 from ftq.task import Entry, Task, failure
 from ftq.text import Json
 from ftq.verdict import Cause, Complete, Counter, DeadLetter, Settlement
 from ftq.wire import reports, table
 from ftq.wire.claimant import Claimant
-from ftq.wire.statements import Statements
+from ftq.wire.statements import Statement, Statements
+from ftq.wire.table import KEYS_PER_READ, Written
 from tests.e2e.doors import Account, Stack, in_process, over_socket, served, served_by
 from tests.unit.api.door import Got, dig
 
@@ -174,26 +177,71 @@ def test_a_redrive_that_was_killed_half_way_and_begun_again_gives_one_life_each(
         served_by(account.settings) as (port, process),
         over_socket(account, port) as stack,
     ):
-        ids = [each for _ in range(3) for each in batch(stack, *some(100))]
-        for task_id in ids:
-            settle(stack, task_id, DIE)
-        before = moment(now())
-        # Killed after some 150: at 100 a second, in chunks of 25.
-        asked = json.dumps({"before": before, "rate": 100})
+        ids = died(stack, 1_000)
+        asked = {"before": moment(now())}
+        # Killed after some 500: at 500 a second, in chunks of 25.
         with ThreadPoolExecutor(1) as one:
-            answer = one.submit(stack.ask, "POST", "/redrives", asked)
-            while sum(record(stack, each).state == "queued" for each in ids[::10]) < 10:
+            answer = one.submit(ask, stack, "/redrives", rate=500, **asked)
+            while sum(task.state is State.QUEUED for task in records(stack, ids[::10])) < 50:
                 assert not answer.done()
             process.kill()
             with pytest.raises((ConnectionError, HTTPException)):
                 answer.result()
-        left = [each for each in ids if record(stack, each).state == "dead"]
-        assert 0 < len(left) < 300
-    begun = [each for each in ids if each not in set(left)]
+        begun = [task for task in records(stack, ids) if task.state is State.QUEUED]
+        assert 250 < len(begun) < 1_000
+    # The worst that can be in between: those lives are over, and end as the ones before.
+    live(stack, begun)
     with served(account.settings) as port, over_socket(account, port) as stack:
-        for task_id in begun[:20]:
-            settle(stack, task_id, DIE)  # their new life is over already
-        again = stack.ask("POST", "/redrives", json.dumps({"before": before}))
-        assert (again.doc["redriven"], again.doc["cursor"]) == (len(left), None)
-        lives = [[entry.outcome for entry in record(stack, each).history] for each in ids]
-        assert {each.count("redriven") for each in lives} == {1}
+        again = ask(stack, "/redrives", **asked).doc
+        assert (again["redriven"], again["cursor"]) == (1_000 - len(begun), None)
+        live(stack, [task for task in records(stack, ids) if task.state is State.QUEUED])
+        assert ask(stack, "/redrives", **asked).doc["matched"] == 0
+    lives = records(stack, ids)
+    assert len(lives) == 1_000
+    assert {(task.state, task.claim_no, task.past) for task in lives} == {(State.DEAD, 2, 1)}
+    assert {tuple(each.outcome for each in task.history) for task in lives} == {
+        ("failed", "redriven", "failed")
+    }
+
+
+def died(stack: Stack, count: int) -> list[str]:
+    """Tasks that are dead already, written as a batch."""
+    to, at = Statements(stack.table), now() - 1_000
+    entry = Entry(1, "d", at, "failed")
+    dead = [
+        Task(
+            id=f"{stack.key}-{n}", type="a", queue=stack.account.queue_url, state=State.DEAD,
+            claim_no=1, attempts=1, created_at=at, due_at=at, payload="1", last_error=OOPS,
+            history=(entry,),
+        )
+        for n in range(count)
+    ]  # fmt: skip
+    write(stack, [to.insert(task) for task in dead])
+    return [task.id for task in dead]
+
+
+def live(stack: Stack, tasks: list[Task]) -> None:
+    """Each is claimed once, and dies."""
+    to, at = Statements(stack.table), now()
+    write(stack, [to.claim(each.id, Claimant("d", each.id, at, at + 60_000)) for each in tasks])
+    ends = {"grace": 900_000, "retention": 86_400_000}
+    running = records(stack, [each.id for each in tasks])
+    write(
+        stack,
+        [to.settle(each, DIE, Entry(each.claim_no, "d", at, "failed"), **ends) for each in running],
+    )
+
+
+def write(stack: Stack, statements: list[Statement]) -> None:
+    for first in range(0, len(statements), STATEMENTS_PER_BATCH):
+        chunk = statements[first : first + STATEMENTS_PER_BATCH]
+        results = table.read_execute(stack.aws.call(table.execute(chunk)), len(chunk))
+        assert all(isinstance(each, Written) for each in results)
+
+
+def records(stack: Stack, ids: list[str]) -> list[Task]:
+    found: list[Task] = []
+    for first in range(0, len(ids), KEYS_PER_READ):
+        reply = stack.aws.call(table.get_many(stack.table, ids[first : first + KEYS_PER_READ]))
+        found += table.read_get_many(reply, stack.table)
+    return found

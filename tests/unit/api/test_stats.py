@@ -182,6 +182,39 @@ def test_daemons_and_their_breakers_are_told_and_who_is_silent_is_called_stale(
     assert found["daemons"] == [dig(found, "daemons", 0), second]
 
 
+def test_a_breaker_is_as_bad_as_the_worst_live_daemon_of_any_queue_sees_it(door: Door) -> None:
+    now, other = door.clock.now, "https://sqs/1/bulk"
+    closed, half = BreakerNote(Position.CLOSED, 1), BreakerNote(Position.HALF_OPEN, 4)
+    opened = BreakerNote(Position.OPEN, 9, now + 4_000)
+    said = [
+        daemon("a", at=now - 1, breakers={"smtp": closed, "db": closed}),
+        daemon("b", at=now - 2, queue=other, breakers={"smtp": half}),
+        daemon("c", at=now - 3, queue=other, breakers={"smtp": closed, "disk": opened}),
+        daemon("d", at=now - STALE - 1, breakers={"smtp": opened, "gone": opened}),
+        daemon("e", at=now - STALE - 2, queue=other, breakers={"disk": closed}),
+    ]
+    for report in said:
+        door.aws.call(reports.write(TABLE, report))
+    found = stats(door)
+    rows = found["breakers"]
+    assert isinstance(rows, list)
+    assert [(dig(row, "name"), dig(row, "position"), dig(row, "openings")) for row in rows] == [
+        ("db", "closed", 1),
+        ("disk", "open", 9),
+        ("smtp", "half_open", 4),
+    ]
+    assert dig(rows[2], "daemons") == {"open": 0, "half_open": 1, "closed": 2}
+    names = found["daemons"]
+    assert isinstance(names, list)
+    assert [(dig(each, "name"), dig(each, "queue"), dig(each, "stale")) for each in names] == [
+        ("a", "tasks", False),
+        ("b", "bulk", False),
+        ("c", "bulk", False),
+        ("d", "tasks", True),
+        ("e", "bulk", True),
+    ]
+
+
 def test_a_report_is_no_task(door: Door) -> None:
     door.aws.call(reports.write(TABLE, daemon("d1", at=door.clock.now)))
     assert door.get("daemon%23d1").status == 404

@@ -25,7 +25,7 @@ def play(story: Story, aws: MemoryAws | None = None) -> None:
         async with Bench(aws or MemoryAws()) as bench:
             await story(bench)
 
-    run(main, limit_seconds=24 * 3600, loop_factory=ProcessLoop)
+    run(main, limit_seconds=4 * 24 * 3600, loop_factory=ProcessLoop)
 
 
 class Number(BaseModel):
