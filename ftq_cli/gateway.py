@@ -57,7 +57,9 @@ def problem(kind: Kind, detail: str) -> HttpResponse:
     """An answer of the gateway's own, such as its 413: of the shape that the function's have."""
     document = {"type": kind.type, "title": kind.title, "status": kind.status, "detail": detail}
     headers = {**SECURITY, "content-type": MEDIA_TYPE}
-    return HttpResponse(kind.status, tuple(headers.items()), json.dumps(document).encode())
+    return HttpResponse(
+        kind.status, tuple(headers.items()), json.dumps(document, separators=(",", ":")).encode()
+    )
 
 
 NO_HTTP: Final = Kind(400, "not-http", "The request is not acceptable HTTP")
