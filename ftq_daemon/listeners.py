@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ftq.registry import Registry
 from ftq_daemon.clock import World
 from ftq_daemon.daemon import Daemon
-from ftq_daemon.events import Events
+from ftq_daemon.events import Events, Failed
 from ftq_daemon.settings import DaemonSettings
 from ftq_daemon.sinks.emf import EmfSink, Who
 from ftq_daemon.sinks.log import Log, LogSink
@@ -68,7 +68,11 @@ def listening(
     if settings.emf == "off":
         yield listeners
         return
-    said = EmfSink(tally, gauges, Who(settings.service, name), log, world.now)
+
+    def failed(error: Exception) -> None:
+        events.emit(Failed("metrics", f"{type(error).__name__}: {error}"))
+
+    said = EmfSink(tally, gauges, Who(settings.service, name), log, world.now, failed)
     listeners.background.append(said.run)
     try:
         yield listeners

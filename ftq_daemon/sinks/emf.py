@@ -53,10 +53,17 @@ class EmfSink:
         who: Who says it.
         write: Takes the lines.
         now: Milliseconds since the epoch.
+        failed: Told why nothing could be said: a listener must not stop what it listens to.
     """
 
     def __init__(
-        self, tally: Tally, gauges: Gauges, who: Who, write: Log, now: Callable[[], int]
+        self,
+        tally: Tally,
+        gauges: Gauges,
+        who: Who,
+        write: Log,
+        now: Callable[[], int],
+        failed: Callable[[Exception], object],
     ) -> None:
         """Nothing is said yet."""
         self._tally = tally
@@ -64,6 +71,7 @@ class EmfSink:
         self._who = who
         self._write = write
         self._now = now
+        self._failed = failed
         self._told: dict[tuple[str, str], int] = {}
 
     async def run(self) -> None:
@@ -88,6 +96,12 @@ class EmfSink:
             at: The minute that it is said of, in milliseconds.
             gauges: Whether to read them too.
         """
+        try:
+            self._say(at, gauges=gauges)
+        except Exception as error:
+            self._failed(error)
+
+    def _say(self, at: int, *, gauges: bool) -> None:
         for type_, kind in self._tally.types.items():
             self._lines(at, {**self._news(type_, _typed(kind)), **_timings(kind)}, type_)
         lag = self._tally.lag.news()

@@ -192,6 +192,10 @@ EVERYTHING: list[facts.Event] = [
 ]
 
 
+def refuse(error: Exception) -> None:
+    raise error
+
+
 def mailing(count: int = 1) -> Registry:
     registry = Registry()
     for n in range(count):
@@ -210,7 +214,7 @@ def test_the_daemon_says_all_of_its_metrics_as_the_table_has_them_and_no_others(
     lines: list[bytes] = []
     breakers = {"smtp": Position.OPEN, "bank": Position.HALF_OPEN, "post": Position.CLOSED}
     gauges = Gauges(lambda: 3, lambda: 64, lambda: breakers)
-    EmfSink(tally, gauges, Who("ftq", "d"), lines.append, lambda: 0).say(0, gauges=True)
+    EmfSink(tally, gauges, Who("ftq", "d"), lines.append, lambda: 0, refuse).say(0, gauges=True)
     said = points(lines)
     found = {(each.name, each.unit, tuple(key for key, _ in each.dimensions)) for each in said}
     assert found == {
@@ -226,7 +230,7 @@ def test_the_daemon_says_all_of_its_metrics_as_the_table_has_them_and_no_others(
 
 def test_what_was_said_is_not_said_again() -> None:
     tally, lines = Tally(mailing()), list[bytes]()
-    sink = EmfSink(tally, Gauges(), Who("ftq", "d"), lines.append, lambda: 0)
+    sink = EmfSink(tally, Gauges(), Who("ftq", "d"), lines.append, lambda: 0, refuse)
     for _ in range(3):
         for event in EVERYTHING:
             tally(event)
@@ -241,7 +245,7 @@ def test_a_thousand_types_are_a_hundred_and_all_the_others() -> None:
     tally, lines = Tally(mailing(250)), list[bytes]()
     for n in range(1000):
         tally(facts.Succeeded(Task(f"t{n}", f"mail{n:03}", "q", State.RUNNING), 0.1, 1.0))
-    EmfSink(tally, Gauges(), Who("ftq", "d"), lines.append, lambda: 0).close()
+    EmfSink(tally, Gauges(), Who("ftq", "d"), lines.append, lambda: 0, refuse).close()
     said = points(lines)
     assert len({each.dimensions for each in said}) == MOST_TYPES + 3
     assert total(said, "TasksSucceeded") == 1000
@@ -256,7 +260,7 @@ def test_timings_of_every_length_are_within_a_quarter_and_fit_into_one_line_each
     for seconds in drawn:
         for timing in (kind.handler, kind.wait, kind.total):
             timing.add(seconds)
-    EmfSink(tally, Gauges(), Who("ftq", "d"), lines.append, lambda: 0).close()
+    EmfSink(tally, Gauges(), Who("ftq", "d"), lines.append, lambda: 0, refuse).close()
     (told,) = [p for p in points(lines) if (p.name, len(p.dimensions)) == ("HandlerSeconds", 2)]
     assert told.count == 50_000
     assert told.sum == pytest.approx(sum(drawn), rel=1e-3)
@@ -272,3 +276,15 @@ def test_a_timing_on_a_bound_counts_as_below_it() -> None:
     timing = Timing()
     timing.add(5.0)
     assert timing.counts[BOUNDS.index(5.0)] == 1
+
+
+def test_a_log_that_cannot_be_written_to_ends_nothing_and_is_told_of() -> None:
+    told: list[Exception] = []
+
+    def broken(_: bytes) -> None:
+        raise OSError("gone")
+
+    tally = Tally(mailing())
+    tally(EVERYTHING[0])
+    EmfSink(tally, Gauges(), Who("ftq", "d"), broken, lambda: 0, told.append).close()
+    assert [str(error) for error in told] == ["gone"]
