@@ -76,7 +76,7 @@ def submit_batch(service: Service, request: Request) -> Response:
     for entry in entries:
         if isinstance(entry, Asked):
             first.setdefault(entry.planned.task.id, entry)
-    found = accept(service, [*first.values()])
+    found = accept(service, [*first.values()], request)
     answers = dict(zip(first, found, strict=True))
     results = [
         entry if isinstance(entry, Problem) else _answer(entry, first, answers) for entry in entries

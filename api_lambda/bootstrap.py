@@ -30,7 +30,7 @@ def api() -> Api:
         RegistryError: The handlers cannot be loaded.
     """
     settings = read(ApiSettings, os.environ)
-    configure(settings.log_level)
+    configure(settings.log_level, settings.redact)
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     return build(settings, connect(region, settings.api_client))
 
@@ -69,9 +69,12 @@ def build(settings: ApiSettings, port: SyncPort, environ: Mapping[str, str] = os
             trace=lambda: environ.get("_X_AMZN_TRACE_ID", ""),
             dlq_url=settings.dlq_url or "",
             tell=teller.submissions if settings.emf == "on" else lambda answered: None,
+            audits_all=settings.audit == "all",
             sleep=time.sleep,
         ),
         frozenset(settings.cors_origins),
+        settings.redact,
+        settings.log_sample,
     )
 
 

@@ -12,6 +12,7 @@ from typing_extensions import TypedDict
 
 from api_lambda.asked import WHOLE, read_fields
 from api_lambda.http import Request, Response
+from api_lambda.log import audit
 from api_lambda.params import read_query
 from api_lambda.problems import ALREADY_FINAL, NOT_DEAD, Problem
 from api_lambda.service import Service
@@ -99,6 +100,10 @@ def cancel(service: Service, request: Request) -> Response:
     if found.answer is CancelAnswer.OVER:
         state = found.task.state
         raise Problem(ALREADY_FINAL, f"It is {state}.", members={"state": state})
+    if found.answer is CancelAnswer.ASKED:
+        audit(request, "task.cancel_asked", found.task, State.RUNNING, State.RUNNING)
+    else:
+        audit(request, "task.cancelled", found.task, found.was or "", found.task.state)
     told: Cancelled = {
         "id": found.task.id,
         "state": found.task.state,
@@ -120,6 +125,7 @@ def redrive(service: Service, request: Request) -> Response:
     if found.answer is not RedriveAnswer.REDRIVEN:
         detail = f"It is {state}, at claim {claim_no}."
         raise Problem(NOT_DEAD, detail, members={"state": state, "claim_no": claim_no})
+    audit(request, "task.redriven", found.task, State.DEAD, state)
     told: Redriven = {"matched": 1, "redriven": 1, "id": found.task.id, "state": state}
     return Response(202, told)
 

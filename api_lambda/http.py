@@ -56,6 +56,8 @@ class Request:
         params: What the route's template found in the path, decoded.
         query: The query, decoded, in order.
         caller: Who asks, as API Gateway's authorizer says; '' if it says nothing.
+        request_id: API Gateway's id of the request, or ''.
+        source: The address that it came from, or ''.
         foreign: Whether the event was none of payload format 2.0.
     """
 
@@ -68,6 +70,8 @@ class Request:
     params: Mapping[str, str] = field(default_factory=dict)
     query: tuple[tuple[str, str], ...] = ()
     caller: str = ""
+    request_id: str = ""
+    source: str = ""
     foreign: bool = False
 
     def body(self) -> bytes | None:
@@ -120,6 +124,8 @@ def read_request(given: object) -> Request:
         is_base64=event.get("isBase64Encoded") is True,
         query=_query(_text(event.get("rawQueryString"))),
         caller=_caller(_mapping(context.get("authorizer"))),
+        request_id=_text(context.get("requestId"))[:CALLER_CHARS],
+        source=_text(http.get("sourceIp"))[:CALLER_CHARS],
         # Format 1.0, and load balancers, have no `http` there.
         foreign=not isinstance(context.get("http"), Mapping)
         or event.get("version", VERSION) != VERSION,

@@ -1,7 +1,11 @@
-"""Log lines: one JSON object each, on standard output, where Lambda picks them up."""
+"""Log lines: one JSON object each, on standard output, where Lambda picks them up.
+
+All that is logged in this program, by whomever, ends in `_line`, and is redacted there.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
@@ -10,34 +14,51 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
+from api_lambda.http import CORRELATION, Request
+from ftq.redaction import USUAL, Names, redact
+from ftq.task import Task
 from ftq.text import Json
 
 LOGGER: Final = logging.getLogger("ftq.api")
 # Frames of a traceback that are logged, the innermost last.
 FRAMES: Final = 12
+_FORMATTER: Final = logging.Formatter()
 
 
 class JsonLines(logging.Handler):
-    """Writes each record as one line of JSON to whatever standard output is at that moment."""
+    """Writes each record as one line of JSON to whatever standard output is at that moment.
+
+    Attributes:
+        names: Secret names beside the usual ones.
+    """
+
+    names: Names = USUAL
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
-        try:
-            sys.stdout.write(_line(record) + "\n")
+        # Logging must never break the request that is logged, nor print what it could not write.
+        with contextlib.suppress(Exception):
+            sys.stdout.write(_line(record, self.names) + "\n")
             sys.stdout.flush()
-        except Exception:  # logging must never break the request that is logged
-            self.handleError(record)
 
 
-def configure(level: str) -> None:
-    """Send this package's records to standard output, and nowhere else.
+_LINES: Final = JsonLines()
 
-    The runtime's own root handler would print each of them a second time, in its own form.
+
+def configure(level: str, names: Names = USUAL) -> None:
+    """Send all logging to standard output, and nowhere else.
+
+    Args:
+        level: The least level of this package's own records; others are heard from WARNING on.
+        names: Secret names beside the usual ones.
     """
-    if not any(isinstance(each, JsonLines) for each in LOGGER.handlers):
-        LOGGER.addHandler(JsonLines())
+    _LINES.names = names
+    # The runtime's own handler of the root would print each record in its own form, as it came.
+    for logger in (LOGGER, logging.getLogger()):
+        logger.handlers = [_LINES]
     LOGGER.propagate = False
     LOGGER.setLevel(level)
+    logging.captureWarnings(True)
 
 
 def log(level: int, event: str, **fields: Json) -> None:
@@ -46,9 +67,34 @@ def log(level: int, event: str, **fields: Json) -> None:
 
 
 def say(event: str, **fields: Json) -> None:
-    """Log metrics, which are said whatever the level."""
+    """Log what is said whatever the level: metrics, and the audit."""
     nowhere = (LOGGER.name, logging.INFO, "", 0, event, (), None)
     LOGGER.handle(LOGGER.makeRecord(*nowhere, extra={"fields": fields}))
+
+
+def audit(request: Request, event: str, task: Task, was: str, now: str) -> None:
+    """Say who changed a task, in the audit stream: whatever the level, and never sampled.
+
+    Args:
+        request: The request that did it.
+        event: What was done.
+        task: The task.
+        was: Its state before, or '' if there was none.
+        now: Its state after.
+    """
+    say(
+        event,
+        stream="audit",
+        who=request.caller or "unknown",
+        task_id=task.id,
+        type=task.type,
+        **{"from": was, "to": now},
+        claim_no=task.claim_no,
+        correlation_id=request.headers.get(CORRELATION, ""),
+        task_correlation_id=task.correlation_id,
+        request_id=request.request_id,
+        source=request.source,
+    )
 
 
 def log_bug(event: str, error: BaseException, **fields: Json) -> None:
@@ -61,14 +107,19 @@ def log_bug(event: str, error: BaseException, **fields: Json) -> None:
     log(logging.ERROR, event, error=type(error).__qualname__, where=where, **fields)
 
 
-def _line(record: logging.LogRecord) -> str:
+def _line(record: logging.LogRecord, names: Names) -> str:
     at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
     line: dict[str, object] = {
         "timestamp": at.replace("+00:00", "Z"),
         "level": record.levelname.lower(),
-        "event": record.getMessage(),
     }
+    said: dict[str, object] = {"event": record.getMessage()}
     fields = getattr(record, "fields", None)
     if isinstance(fields, Mapping):
-        line.update(fields)
-    return json.dumps(line, default=str)
+        said.update(fields)
+    if record.name != LOGGER.name:
+        said["logger"] = record.name
+    if record.exc_info:
+        said["exception"] = _FORMATTER.formatException(record.exc_info)
+    clean = redact(said, names)
+    return json.dumps({**line, **clean} if isinstance(clean, dict) else line)

@@ -1,6 +1,7 @@
 """Every problem that the API answers with (RFC 9457). This table is the rule.
 
-A problem never quotes a payload, a stored record or what AWS said.
+A problem never quotes a payload, a stored record or what AWS said. The words of a validator that
+a user wrote may do: what looks like a secret in them is redacted.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ from typing_extensions import TypedDict
 
 from api_lambda.http import Response
 from ftq.lifecycle import State
+from ftq.redaction import USUAL, Names, redact_text
 
 # Problems with more fields than this say so for the first ones only.
 ERRORS: Final = 50
 # As characters of the answer, where one that is not ASCII takes six or twelve.
 FIELD_CHARS: Final = 200
 MESSAGE_CHARS: Final = 500
+# More than is shown, so that nothing is cut where a secret would no longer be known.
+READ_CHARS: Final = 4096
 MEDIA_TYPE: Final = "application/problem+json"
 
 
@@ -135,22 +139,25 @@ class Problem(Exception):  # RFC 9457 calls it so
         self.headers = headers or {}
         self.members: Members = members or {}
 
-    def response(self) -> Response:
-        """The response that says so."""
-        return Response(self.kind.status, self.document(), self.headers, MEDIA_TYPE)
+    def response(self, names: Names = USUAL) -> Response:
+        """The response that says so; `names` are secret beside the usual ones."""
+        return Response(self.kind.status, self.document(names=names), self.headers, MEDIA_TYPE)
 
-    def document(self, most: int = ERRORS) -> ProblemDocument:
+    def document(self, most: int = ERRORS, names: Names = USUAL) -> ProblemDocument:
         """The problem document, with at most so many of its errors."""
         document: ProblemDocument = {
             "type": self.kind.type,
             "title": self.kind.title,
             "status": self.kind.status,
-            "detail": self.detail,
+            "detail": redact_text(self.detail, names),
             **self.members,
         }
         if self.errors:
             document["errors"] = [
-                {"field": _cut(field, FIELD_CHARS), "message": _cut(message, MESSAGE_CHARS)}
+                {
+                    "field": _cut(redact_text(field, names, READ_CHARS), FIELD_CHARS),
+                    "message": _cut(redact_text(message, names, READ_CHARS), MESSAGE_CHARS),
+                }
                 for field, message in self.errors[:most]
             ]
         return document

@@ -17,6 +17,7 @@ from typing_extensions import TypedDict
 from api_lambda.asked import WHOLE, Instant, read_fields
 from api_lambda.control import operator
 from api_lambda.http import Moment, Request, Response, moment
+from api_lambda.log import audit
 from api_lambda.params import read_query
 from api_lambda.problems import invalid
 from api_lambda.records import read_records, read_rows
@@ -131,6 +132,7 @@ class Redrives:
     """One request under way."""
 
     service: Service
+    request: Request
     asked: RedrivesFields
     who: Operator
     progress: Progress
@@ -203,9 +205,10 @@ class Redrives:
             results = walk(self.service.port, steps)
             for each in results:
                 log_mishaps(each.mishaps)
-            answers = [each.answer for each in results]
-            at.redriven += answers.count(RedriveAnswer.REDRIVEN)
-            at.failed += answers.count(RedriveAnswer.FAILED)
+                at.failed += each.answer is RedriveAnswer.FAILED
+                if each.answer is RedriveAnswer.REDRIVEN:
+                    at.redriven += 1
+                    audit(self.request, "task.redriven", each.task, State.DEAD, State.QUEUED)
         at.matched += len(tasks)
         if self.asked.rate is not None and not self.asked.dry_run:
             spent = self.service.monotonic() - began
@@ -234,7 +237,7 @@ def redrives(service: Service, request: Request) -> Response:
     asked = read_fields(RedrivesFields, request)
     scope = ["redrives", asked.type or "", asked.error or ""]
     progress = _progress(scope, asked, service.now())
-    run = Redrives(service, asked, operator(service, request), progress)
+    run = Redrives(service, request, asked, operator(service, request), progress)
     try:
         run.run()
     except CallError:

@@ -28,6 +28,8 @@ from api_lambda.submit import submit
 from api_lambda.tasks import show
 from ftq.errors import CallError
 from ftq.limits import CORRELATION_PATTERN
+from ftq.redaction import USUAL, Names
+from ftq.sample import kept
 
 Endpoint: TypeAlias = Callable[[Service, Request], Response]
 
@@ -123,10 +125,14 @@ class Api:
     Attributes:
         service: What the routes work with.
         origins: The web origins whose pages may ask.
+        names: Secret names beside the usual ones.
+        share: The share of the lines about requests that went well that is logged.
     """
 
     service: Service
     origins: frozenset[str] = frozenset()
+    names: Names = USUAL
+    share: float = 1.0
 
     def handle(self, event: object) -> Answer:
         """Answer one request; every error becomes a problem document."""
@@ -138,15 +144,16 @@ class Api:
         # One id from here on, the client's or ours, through every program.
         headers = {**request.headers, CORRELATION: correlation_id}
         template, response = self._respond(replace(request, headers=headers), refused=refused)
-        log(
-            logging.INFO,
-            "api.request",
-            correlation_id=correlation_id,
-            method=request.method if request.method in _METHODS else "other",
-            route=template,
-            status=response.status,
-            ms=round((self.service.monotonic() - began) * 1000, 1),
-        )
+        if response.status >= 400 or self.share == 1 or kept(correlation_id, self.share):
+            log(
+                logging.INFO,
+                "api.request",
+                correlation_id=correlation_id,
+                method=request.method if request.method in _METHODS else "other",
+                route=template,
+                status=response.status,
+                ms=round((self.service.monotonic() - began) * 1000, 1),
+            )
         if request.method == "HEAD":
             response = replace(response, body=None)
         if self.origins:
@@ -166,7 +173,7 @@ class Api:
                 raise invalid(("X-Correlation-Id", must))
             return template, endpoint(self.service.for_request(), request)
         except Problem as problem:
-            return template, problem.response()
+            return template, problem.response(self.names)
         except CallError as error:
             log(
                 logging.WARNING,

@@ -26,6 +26,7 @@ class Service:
         port: The way to AWS.
         table: The table of records.
         dlq_url: The dead-letter queue, or ''.
+        audits_all: Whether submissions are in the audit stream too.
         terms: What is added to each submission.
         registry: The handlers that types and payloads are checked against, if they are known.
         now: Milliseconds since the epoch.
@@ -47,6 +48,7 @@ class Service:
     trace: Callable[[], str]
     dlq_url: str = ""
     tell: Callable[[Iterable[tuple[str, int]]], None] = lambda answered: None
+    audits_all: bool = False
     sleep: Callable[[float], None] = lambda seconds: None
     last: float = math.inf
 

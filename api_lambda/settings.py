@@ -10,7 +10,6 @@ from pydantic import BeforeValidator, Field
 from ftq.aws import ApiClient
 from ftq.settings import (
     HandlersPath,
-    LogLevel,
     Queues,
     QueueUrl,
     ServiceName,
@@ -53,7 +52,6 @@ class ApiSettings(Settings):
         sweep_seconds: How often the scheduled sweep runs, for a service that scales to zero.
         handlers: ``module:registry`` to check types and payloads against; None accepts any
             well-formed type.
-        log_level: The least level that is logged.
         cors_origins: Web origins whose pages may ask, besides the API's own; none if left out.
         service: The service's name in metrics, as the daemon has it.
         emf: Whether metrics are said in the log.
@@ -68,7 +66,6 @@ class ApiSettings(Settings):
     sweep_grace_seconds: int = Field(900, ge=1, le=86_400)
     sweep_seconds: int = Field(60, ge=1, le=3600)
     handlers: HandlersPath | None = None
-    log_level: LogLevel = "INFO"
     cors_origins: Origins = ()
     service: ServiceName = "ftq"
     emf: Literal["on", "off"] = "on"

@@ -22,7 +22,7 @@ from api_lambda.asked import (
     validated,
 )
 from api_lambda.http import CORRELATION, Moment, Request, Response, moment
-from api_lambda.log import log
+from api_lambda.log import audit, log
 from api_lambda.params import read_query
 from api_lambda.problems import (
     KEY_CONFLICT,
@@ -88,7 +88,7 @@ def submit(service: Service, request: Request) -> Response:
     try:
         asked = _read(service, request)
         type_ = asked.planned.task.type
-        (found,) = accept(service, [asked])
+        (found,) = accept(service, [asked], request)
         if isinstance(found, Problem):
             raise found
     except Problem as problem:
@@ -136,17 +136,23 @@ def ready(service: Service, asked: Submission, now: int) -> Asked:
     return Asked(asked.key, planned)
 
 
-def accept(service: Service, asked: Sequence[Asked]) -> list[Task | Problem]:
+def accept(service: Service, asked: Sequence[Asked], request: Request) -> list[Task | Problem]:
     """Store and send; for each the task that was accepted, or why there is none.
 
     Args:
         service: The service.
         asked: What to accept, each of another id.
+        request: The request that asks for it.
     """
     plans = [each.planned for each in asked]
     steps = accepting(Statements(service.table), plans, service.now)
     done = walk(service.port, steps)
     log_mishaps(done.mishaps)
+    for each, found in zip(plans, done.stored, strict=True):
+        # What an earlier request stored has the moment of that.
+        new = isinstance(found, Task) and found.created_at == each.task.created_at
+        if service.audits_all and new:
+            audit(request, "task.submitted", each.task, "", accepted_state(each.task))
     return [_answer(each, found) for each, found in zip(asked, done.stored, strict=True)]
 
 

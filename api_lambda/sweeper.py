@@ -178,7 +178,7 @@ def handler(event: Mapping[str, object], context: Invocation) -> dict[str, int]:
         CallError: AWS did not answer: the invocation fails, and its alarm can see that.
     """
     settings = read(ApiSettings, os.environ)
-    configure(settings.log_level)
+    configure(settings.log_level, settings.redact)
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     now = time.time_ns() // 1_000_000
     teller = Teller(settings.service, {}, lambda: now)

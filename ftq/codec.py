@@ -94,8 +94,11 @@ def decode(body: str) -> Envelope | Unreadable:
         return Unreadable(f"not JSON: {error}")
     if not isinstance(frame, dict):
         return Unreadable("not a JSON object")
-    if frame.get("v", VERSION) != VERSION:
-        return Unreadable(f"version {frame['v']!r:.40} is not {VERSION}")
+    version = frame.get("v", VERSION)
+    if version != VERSION:
+        # Only a number is quoted: a text may be anything.
+        said = f"version {version:.6g}" if isinstance(version, int | float) else "its version"
+        return Unreadable(f"{said} is not {VERSION}")
     task_id = _text(frame.get("id"))
     if not ID_PATTERN.fullmatch(task_id):
         return Unreadable(f"no usable id, it must match {ID_PATTERN.pattern}")

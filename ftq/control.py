@@ -54,10 +54,11 @@ class CancelAnswer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CancelResult:
-    """What became of the wish to cancel a task, and the task then."""
+    """What became of the wish to cancel a task, the task then, and its state before, if known."""
 
     answer: CancelAnswer
     task: Task
+    was: State | None = None
 
 
 def cancel(to: Statements, task_id: str, who: Operator) -> Steps[CancelResult | None]:
@@ -94,9 +95,10 @@ def cancel(to: Statements, task_id: str, who: Operator) -> Steps[CancelResult | 
 
 def _cancelled(task: Task, who: Operator, *, held: bool) -> CancelResult:
     if held:
-        return CancelResult(CancelAnswer.ASKED, replace(task, cancel_requested=who.now))
+        asked = replace(task, cancel_requested=who.now)
+        return CancelResult(CancelAnswer.ASKED, asked, task.state)
     ended = follow(task.state, Move.CANCEL)
-    return CancelResult(CancelAnswer.CANCELLED, replace(task, state=ended, free_at=0))
+    return CancelResult(CancelAnswer.CANCELLED, replace(task, state=ended, free_at=0), task.state)
 
 
 class RedriveAnswer(StrEnum):

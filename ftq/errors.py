@@ -36,23 +36,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ftq.limits import DELAY_SECONDS, PAYLOAD_BYTES
+from ftq.redaction import redact_text
 
 
 class FtqError(Exception):
-    """Base of every error that ftq raises."""
+    """Base of every error that ftq raises. Its words, which may quote others', are redacted."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(redact_text(words))
 
 
 class SettingsError(FtqError):
     """One or more settings are missing or out of bounds.
 
     Attributes:
-        problems: One line each, naming the key, the value and the limit.
+        problems: One line each, naming the key, the redacted value and the limit.
     """
 
     def __init__(self, problems: list[str]) -> None:
         """Keep the problems, one line each."""
-        super().__init__("\n".join(problems))
-        self.problems = problems
+        self.problems = [redact_text(each) for each in problems]
+        super().__init__("\n".join(self.problems))
 
 
 class RegistryError(FtqError):
@@ -245,12 +249,7 @@ class TaskFailed(ClientError):
 
 
 class StillOpen(ClientError, TimeoutError):
-    """The task that was waited for has not ended yet; it goes on.
-
-    Attributes:
-        task_id: The task.
-        state: The state in which it was seen last.
-    """
+    """The task `task_id` has not ended yet and goes on; `state` is where it was seen last."""
 
     def __init__(self, task_id: str, state: str, timeout: float) -> None:
         """Keep what was seen last; `timeout` is in seconds."""

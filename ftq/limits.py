@@ -53,4 +53,7 @@ TENANT_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,127}")
 # that came twice, as API Gateway does, joins by it, and two keys are no key.
 KEY_PATTERN: Final = re.compile(r"[\x21-\x2b\x2d-\x7e]{1,255}")
 QUEUE_PATTERN: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
-CORRELATION_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/=+-]{0,127}")
+# It is in every line of the task's life: what looks like a JWT or an AWS key id is no id.
+CORRELATION_PATTERN: Final = re.compile(
+    r"(?!.*(?:eyJ[A-Za-z0-9_-]{7}|A[KS]IA[A-Z2-7]{16}))[A-Za-z0-9][A-Za-z0-9._:/=+-]{0,127}"
+)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from ftq.errors import SettingsError
 from ftq.limits import QUEUE_PATTERN
+from ftq.redaction import USUAL, Names, read_names
 
 PREFIX: Final = "FTQ_"
 M = TypeVar("M", bound="Settings")
@@ -99,10 +100,26 @@ LogLevel = Annotated[
 ]
 
 
+def _names(value: object) -> object:
+    return read_names(value) if isinstance(value, str) else value
+
+
 class Settings(BaseModel):
-    """Base of each program's settings: a field ``drain_seconds`` is set by FTQ_DRAIN_SECONDS."""
+    """Base of each program's settings: a field ``drain_seconds`` is set by FTQ_DRAIN_SECONDS.
+
+    Attributes:
+        log_level: The least level that is logged.
+        redact: Names that are secret beside the usual ones.
+        log_sample: The share of the lines about what went well that is logged.
+        audit: Whose changes are in the audit stream: those of `operators`, or `all`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+    log_level: LogLevel = "INFO"
+    redact: Annotated[Names, BeforeValidator(_names)] = USUAL
+    log_sample: Annotated[float, Field(ge=0, le=1)] = 1.0
+    audit: Literal["operators", "all"] = "operators"
 
 
 def read(model: type[M], environ: Mapping[str, str]) -> M:

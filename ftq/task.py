@@ -9,6 +9,7 @@ from typing import Final
 
 from ftq.lifecycle import FINAL, State
 from ftq.limits import CLASS_NAME_CHARS, ERROR_MESSAGE_CHARS, HISTORY_ENTRIES, SHARDS
+from ftq.redaction import USUAL, Names, redact_text
 from ftq.shape import shape_of
 from ftq.text import Json
 from ftq.value import value
@@ -22,7 +23,7 @@ class Failure:
         kind: What sort of end it was: ``exception``, ``timeout``, ``retry``, ``rejected``,
             ``invalid_payload``, ``crash_loop``, ``unknown_type``, ``payload_lost``.
         class_name: The exception's class, qualified unless it is a builtin.
-        message: Its message, cut to ``ERROR_MESSAGE_CHARS``.
+        message: Its message, redacted and cut to ``ERROR_MESSAGE_CHARS``.
         fingerprint: Equal for equal causes: see `fingerprint_of`.
     """
 
@@ -32,11 +33,25 @@ class Failure:
     fingerprint: str
 
 
-def failure(kind: str, class_name: str, message: str) -> Failure:
-    """A failure with its message cut to size and its fingerprint made."""
-    print_ = fingerprint_of(kind, class_name, message)
-    name = _cut(class_name, CLASS_NAME_CHARS)
-    return Failure(kind, name, _cut(message, ERROR_MESSAGE_CHARS), print_)
+# Read of an error's words: more than a fingerprint takes from them.
+_READ_CHARS: Final = 32 * 1024
+
+
+def failure(kind: str, class_name: str, message: str, names: Names = USUAL) -> Failure:
+    """A failure with its message redacted and cut to size, and its fingerprint made.
+
+    Here, and nowhere later: record, dead letter, log and trace all get this value.
+
+    Args:
+        kind: What sort of end it was.
+        class_name: The exception's class.
+        message: Its message, of any length.
+        names: Secret names beside the usual ones.
+    """
+    name = _cut(redact_text(class_name, names), CLASS_NAME_CHARS)
+    clean = redact_text(message, names, _READ_CHARS)
+    print_ = fingerprint_of(kind, class_name, clean)
+    return Failure(kind, name, _cut(clean, ERROR_MESSAGE_CHARS), print_)
 
 
 def _cut(text: str, most: int) -> str:

@@ -7,8 +7,7 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
-from functools import partial
+from collections.abc import Callable
 
 import structlog
 import uvloop
@@ -21,6 +20,7 @@ from ftq_daemon.fleet.leash import Leash
 from ftq_daemon.settings import DaemonSettings
 from ftq_daemon.sinks.lines import Lines
 from ftq_daemon.sinks.log import configure
+from ftq_daemon.sinks.printed import refuse
 from ftq_daemon.tracing.start import check as check_tracing
 
 BAD_USAGE = 2
@@ -87,31 +87,27 @@ def main() -> int:
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return BAD_USAGE
-    if settings.processes > 1:
-        return _run(partial(_serve_several, settings), settings)
+    # From here on, what anybody prints or logs is a line; the handlers' modules may do so, too.
+    lines = configure(settings.log_level, settings.redact, whole=True)
     try:
-        registry = load(settings.handlers)
+        return _run(settings, lines)
     except RegistryError as error:
-        sys.stderr.write(f"FTQ_HANDLERS={settings.handlers!r}: {error}\n")
-        return BAD_USAGE
-    return _run(partial(_serve_one, settings, registry), settings)
-
-
-def _run(serve: Callable[[Lines], Coroutine[object, object, int]], settings: DaemonSettings) -> int:
-    lines = configure(settings.log_level)
-    try:
-        return uvloop.run(serve(lines))
-    except RegistryError as error:
-        sys.stderr.write(f"FTQ_HANDLERS={settings.handlers!r}: {error}\n")
+        refuse(f"FTQ_HANDLERS={settings.handlers!r}: {error}")
         return BAD_USAGE
     except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
+        refuse(str(error))
         return BAD_USAGE
     except CallError as error:
         structlog.get_logger().error("daemon.failed", what="start", error=str(error))
         return UNREACHABLE
     finally:
         lines.close(LAST_LINES_SECONDS)
+
+
+def _run(settings: DaemonSettings, lines: Lines) -> int:
+    if settings.processes > 1:
+        return uvloop.run(_serve_several(settings, lines))
+    return uvloop.run(_serve_one(settings, load(settings.handlers), lines))
 
 
 if __name__ == "__main__":

@@ -122,7 +122,8 @@ class Attempts:
         self, received: Received, envelope: Envelope, claim: Claim, entry: Pass | None
     ) -> None:
         waited = self.world.now() - max(claim.task.not_before, received.message.sent_at)
-        self.events.emit(facts.Claimed(claim.task, max(0, waited) / 1000, received.at))
+        wait = max(0, waited) / 1000
+        self.events.emit(facts.Claimed(claim.task, wait, received.at, claim.was))
         ran = await self.work.run(received, envelope, claim)
         self.note(ran.task.type, ran.outcome, ran.seconds)
         if entry is not None and entry.spares(ran.outcome, ran.task):

@@ -33,6 +33,7 @@ from ftq_daemon.children.process import ChildProcess
 from ftq_daemon.claims import Claims
 from ftq_daemon.clock import World
 from ftq_daemon.daemon import Daemon
+from ftq_daemon.endings import Endings
 from ftq_daemon.events import Called, Events, Started
 from ftq_daemon.fleet.answers import FleetAnswers
 from ftq_daemon.fleet.fleet import Fleet
@@ -48,7 +49,7 @@ from ftq_daemon.reporter import Reporter
 from ftq_daemon.runner import Runner
 from ftq_daemon.settings import GRACE_SECONDS, DaemonSettings
 from ftq_daemon.settler import Settler
-from ftq_daemon.sinks.log import Log, LogSink
+from ftq_daemon.sinks.log import Log, log_sink
 from ftq_daemon.slots import Slots, Turn
 from ftq_daemon.store import Store
 from ftq_daemon.sweeper import Sweeper
@@ -103,11 +104,15 @@ def build(
     }
     beat = Beat(store, visibility, world, events)
     start = start_child or partial(
-        ChildProcess.start, settings.handlers, settings.log_level, settings.tracing
+        ChildProcess.start,
+        settings.handlers,
+        settings.log_level,
+        settings.redact,
+        settings.tracing,
     )
     children = Children(start, settings.pool_processes, keep=True)
     suspects = Children(start, settings.suspect_processes, keep=False)
-    runner = Runner(GRACE_SECONDS, children, suspects)
+    runner = Runner(GRACE_SECONDS, children, suspects, Endings(settings.redact))
     work = Work(
         registry,
         store,
@@ -259,7 +264,7 @@ async def several(settings: DaemonSettings, log: Log) -> AsyncIterator[Fleet]:
         SettingsError: The health port cannot be had.
     """
     name = daemon_name()
-    events = Events([LogSink(name, settings.log_level, log)])
+    events = Events([log_sink(name, settings, log)])
     fleet = Fleet(settings.processes, settings.stop_timeout_seconds, events)
     async with aiohttp.ClientSession() as session, AsyncExitStack() as stack:
         asked = FleetAnswers(fleet, session)

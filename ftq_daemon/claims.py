@@ -39,11 +39,13 @@ class Claim:
         task: The record with our claim in it.
         since: Loop time from which its lease counts.
         lapsed: How the claim before ours ended, if it just lapsed (R17).
+        was: The state before our claim; '' if there was no record, or its reply was lost.
     """
 
     task: Task
     since: float
     lapsed: Entry | None = None
+    was: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,9 @@ class Claims:
         task = after(old)
         if task is None:
             return NotATask("the item of this id in the table cannot be read")
-        return Claim(task, received.seen, lapsed(task, old, self.crash_limit) if old else None)
+        if old is None:
+            return Claim(task, received.seen)
+        return Claim(task, received.seen, lapsed(task, old, self.crash_limit), old.state)
 
     def _ours(self, received: Received, current: Task | None) -> Claim | NotATask:
         if current is None:

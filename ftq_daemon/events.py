@@ -15,12 +15,13 @@ from ftq.value import value
 
 @value(frozen=True, slots=True)
 class Claimed:
-    """A claim was granted, `wait` seconds after it could run; `received_at` is in milliseconds."""
+    """A claim was granted after `wait` seconds; `received_at` in ms; `was`: the state before."""
 
     name: ClassVar[str] = "task.claimed"
     task: Task
     wait: float
     received_at: int = 0
+    was: str = ""
 
 
 @dataclass(frozen=True, slots=True)

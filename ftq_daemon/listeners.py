@@ -12,7 +12,7 @@ from ftq_daemon.daemon import Daemon
 from ftq_daemon.events import Events, Failed
 from ftq_daemon.settings import DaemonSettings
 from ftq_daemon.sinks.emf import EmfSink, Who
-from ftq_daemon.sinks.log import Log, LogSink
+from ftq_daemon.sinks.log import Log, log_sink
 from ftq_daemon.sinks.metrics import Metrics
 from ftq_daemon.sinks.tally import Gauges, Tally
 
@@ -63,7 +63,7 @@ def listening(
     metrics = Metrics(tally, gauges)
     if pace is not None:
         metrics.watch("ftq_concurrency_limit", "The adaptive limit", lambda: pace.limit)
-    events.sinks = [LogSink(name, settings.log_level, log), tally]
+    events.sinks = [log_sink(name, settings, log), tally]
     listeners = Listeners(metrics.render, tally.lag.add, [])
     if settings.emf == "off":
         yield listeners

@@ -31,7 +31,7 @@ from ftq.outcome import (
 from ftq.task import failure
 from ftq_daemon.children.child import NoChild
 from ftq_daemon.children.pool import KILL_SECONDS, Children
-from ftq_daemon.endings import arguments, raised, returned, timed_out
+from ftq_daemon.endings import Endings, timed_out
 
 # A suspect's process is not blamed if its daemon dies as well: whoever kills a whole container
 # need not do it in one stroke.
@@ -71,12 +71,14 @@ class Runner:
         grace: Seconds that a handler has to end after it was told to.
         children: The processes for handlers with ``run_in="process"``.
         suspects: The processes for suspects, each for one of them.
+        endings: Reads how handlers end.
         left_behind: Handlers that did not, and may be running still.
     """
 
     grace: float
     children: Children
     suspects: Children
+    endings: Endings = field(default_factory=Endings)
     left_behind: set[asyncio.Future[object]] = field(default_factory=set)
 
     async def run(
@@ -109,12 +111,12 @@ class Runner:
         if handler.run_in == "process":
             run = await self._run_in_child(self.children, handler, payload, context, attempt)
             return await _blamed(run, handler, attempt)
-        given = arguments(handler, payload, context)
+        given = self.endings.arguments(handler, payload, context)
         if not isinstance(given, tuple):
             return given, False
         call = self._start(handler, given, context)
         if await self._ends(call, handler, attempt):
-            return _ended(call, handler), False
+            return self._ended(call, handler), False
         return await self._stop(call, handler, attempt)
 
     async def _ends(
@@ -167,7 +169,7 @@ class Runner:
             self.left_behind.add(call)
             call.add_done_callback(self._forget)
             return why, True
-        return _told(why, _ended(call, handler)), False
+        return _told(why, self._ended(call, handler)), False
 
     async def _run_in_child(
         self, pool: Children, handler: Handler, payload: str, context: Context, attempt: Attempt
@@ -201,6 +203,14 @@ class Runner:
                 child.kill()
                 call.cancel()
             pool.give(child)
+
+    def _ended(self, call: asyncio.Future[object], handler: Handler) -> Outcome:
+        if call.cancelled():
+            return Raised(failure("exception", "CancelledError", "the handler cancelled itself"))
+        error = call.exception()
+        if error is None:
+            return self.endings.returned(call.result())
+        return self.endings.raised(error.error if isinstance(error, _Exit) else error, handler)
 
     async def close(self) -> None:
         """Kill all processes."""
@@ -282,12 +292,3 @@ def _told(why: Outcome, ended: Outcome | None) -> Outcome:
     """How an attempt ended that was told to: it may have finished its work all the same."""
     finished = isinstance(why, Interrupted | CancelAsked) and isinstance(ended, Returned)
     return ended if finished and ended is not None else why
-
-
-def _ended(call: asyncio.Future[object], handler: Handler) -> Outcome:
-    if call.cancelled():
-        return Raised(failure("exception", "CancelledError", "the handler cancelled itself"))
-    error = call.exception()
-    if error is None:
-        return returned(call.result())
-    return raised(error.error if isinstance(error, _Exit) else error, handler)

@@ -11,7 +11,6 @@ from pydantic import Field, model_validator
 from ftq.limits import SQS_VISIBILITY_SECONDS, SQS_WAIT_SECONDS
 from ftq.settings import (
     HandlersPath,
-    LogLevel,
     Queues,
     QueueUrl,
     ServiceName,
@@ -53,7 +52,6 @@ class DaemonSettings(Settings):
     stop_timeout_seconds: Annotated[int, Field(ge=2, le=7200)] = 120
     health_host: str = "0.0.0.0"  # noqa: S104  # a container is probed from outside it
     health_port: Annotated[int, Field(ge=0, le=65535)] = 8081
-    log_level: LogLevel = "INFO"
     retention_days: Annotated[int, Field(ge=1, le=3650)] = 30
     sweep_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
     sweep_grace_seconds: Annotated[int, Field(ge=1, le=86_400)] = 900
@@ -68,6 +66,8 @@ class DaemonSettings(Settings):
     aws_client: Literal["hot", "aiobotocore"] = "hot"
     # The service's name in metrics: what tells two of them in one account apart.
     service: ServiceName = "ftq"
+    # Payloads are in the lines of their claims, redacted; else nowhere.
+    log_payloads: Literal["on", "off"] = "off"
     # Metrics as lines of the log, for CloudWatch.
     emf: Literal["on", "off"] = "on"
     tracing: Tracing = "off"

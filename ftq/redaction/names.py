@@ -18,8 +18,18 @@ _REMEMBERED_CHARS: Final = 64
 # Any of these words makes a name secret, alone or among others; plurals too.
 _WORDS: Final = frozenset(
     {
-        *("auth", "authorization", "bearer", "cookie", "credential", "cvc", "cvv", "jwt", "otp"),
-        *("passcode", "passphrase", "passwd", "password", "pin", "pwd", "secret", "signature"),
+        *("authorization", "bearer", "cookie", "credential", "cvc", "cvv", "jwt", "otp"),
+        *(
+            "passcode",
+            "passphrase",
+            "passwd",
+            "password",
+            "pin",
+            "pw",
+            "pwd",
+            "secret",
+            "signature",
+        ),
         *("ssn", "token", "totp"),
     }
 )
@@ -36,10 +46,13 @@ _PAIRS: Final = frozenset(
         *(("secret", "key"), ("service", "key"), ("session", "key"), ("shared", "key")),
         *(("signing", "key"), ("storage", "key"), ("session", "id"), ("connection", "string")),
         *(("admin", "pass"), ("db", "pass"), ("redis", "pass"), ("smtp", "pass"), ("user", "pass")),
+        ("pass", "word"),
     }
 )
 # Secret as a whole name only.
-_WHOLE: Final = frozenset({("pass",), ("sas",), ("sig",)})
+_WHOLE: Final = frozenset(
+    {("auth",), ("x", "auth"), ("http", "auth"), ("basic", "auth"), ("pass",), ("sas",), ("sig",)}
+)
 # A name that ends so tells something about a secret, and not the secret: `token_count`.
 _ABOUT: Final = frozenset(
     {
@@ -61,6 +74,10 @@ class Names:
     """
 
     phrases: frozenset[tuple[str, ...]] = frozenset()
+
+    def __str__(self) -> str:
+        """As FTQ_REDACT lists them."""
+        return ",".join(sorted(" ".join(each) for each in self.phrases))
 
 
 USUAL: Final = Names()

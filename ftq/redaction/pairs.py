@@ -16,13 +16,18 @@ from ftq.redaction.forms import MARK
 _PAIR: Final = re.compile(
     r"<(?P<tag>[\w:.-]++)[^<>]{0,200}+>"
     r"|(?<![\w.-])(?:(?P<flag>--?[A-Za-z][\w-]*+)[ \t]{1,8}(?=[^\s=:-])"
-    r"|(?P<name>[\w.-]++)(?:\\*+[\"'`]\]?\s{0,8}(?::|=>?|,)|\]?\s{0,8}(?::=|=[=>]?|:(?!//)|%3[DdAa]))"
+    r"|(?P<name>[\w.-]++)(?:\\*+[\"'`]\]?\s{0,8}(?::|=>?|,)"
+    r"|\]?(?:\[\d{0,6}\])?\s{0,8}(?::=|=[=>]?|->|:(?!//)|%3[DdAa]|\\u003[Dd]))"
     r"\s{0,8})"
 )
 _QUOTE: Final = re.compile(r"(?:[BbFfRrUu]{1,2}(?=[\"']))?(\\*+(?:\"\"\"|'''|[\"'`]))")
+# An object by its `repr`: SecretBytes(b'…').
+_CALL: Final = re.compile(r"[\w.]{1,80}(?=[(\[{])")
 _BRACKET: Final = re.compile(r"[\[\](){}]")
 _BARE: Final = re.compile(
-    r"(?:(?:apikey|aws4-hmac-sha256|basic|bearer|digest|negotiate|token)\s{1,4})?[^\s,;&\"'`<>)}\]]+",
+    r"(?:(?:apikey|aws4-hmac-sha256|basic|bearer|digest|negotiate|token)\s{1,4})?"
+    # A comma within a value is one that no further pair follows.
+    r"(?:[^\s,;&\"'`<>)}\]]|[,;&](?!\s|[\w.\[\]-]*+[=:]|\Z))+",
     re.IGNORECASE,
 )
 _LINE: Final = re.compile(r"[^\r\n]+")
@@ -79,6 +84,8 @@ def _value(text: str, found: re.Match[str]) -> tuple[int, int]:
         return quote.end(), _closed(text, quote.end(), quote[1])
     if text[at : at + 1] in ("(", "[", "{"):
         return at, _balanced(text, at)
+    if call := _CALL.match(text, at):
+        return at, _balanced(text, call.end())
     if found["name"] and found[0].rstrip()[-1:] == ":" and _WHOLE_LINE.search(found["name"]):
         line = _LINE.match(text, at)
         before = text[found.start() - 1 : found.start()]

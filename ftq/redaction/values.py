@@ -21,7 +21,7 @@ TEXT_CHARS: Final = 256 * 1024
 """A longer text is cut."""
 
 # {"name": "password", "value": "…"}, as task definitions and HTTP archives have it.
-_NAME_KEYS: Final = frozenset({"header", "key", "name"})
+_NAME_KEYS: Final = frozenset({"field", "header", "key", "name"})
 _VALUE_KEYS: Final = frozenset({"value"})
 
 
@@ -37,14 +37,15 @@ def redact(value: object, names: Names = USUAL) -> Json:
     return _Walk(names).value(value, DEPTH)
 
 
-def redact_text(text: str, names: Names = USUAL) -> str:
+def redact_text(text: str, names: Names = USUAL, most: int = TEXT_CHARS) -> str:
     """A text without what is secret in it; what was JSON stays JSON.
 
     Args:
-        text: Any text; one of more than ``TEXT_CHARS`` is cut.
+        text: Any text.
         names: Secret names beside the usual ones.
+        most: A text of more characters is cut first.
     """
-    return _Walk(names).text(text, DEPTH)
+    return _Walk(names).text(_cut(text, most), DEPTH)
 
 
 class _Walk:
@@ -79,8 +80,7 @@ class _Walk:
 
     def text(self, text: str, depth: int) -> str:
         """Redact a text."""
-        if len(text) > TEXT_CHARS:
-            text = f"{text[: TEXT_CHARS - 1]}…"
+        text = _cut(text, TEXT_CHARS)
         if depth > 0 and text[:1] in ("{", "[") and text[-1:] in ("}", "]"):
             given = _parsed(text)
             if given is not None and (clean := self.value(given, depth - 1)) != given:
@@ -127,6 +127,14 @@ def _number(value: float) -> Json:
     if isinstance(value, int) and value.bit_length() > 64:
         return MARK
     return MARK if redact_forms(str(value)) == MARK else value
+
+
+def _cut(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    # Not within a word: half a credential is not known for one.
+    whole, space, _ = text[: most - 1].rpartition(" ")
+    return f"{whole if space else text[: most - 1]}…"
 
 
 def _parsed(text: str) -> object:

@@ -13,6 +13,7 @@ from typing import Final
 
 from ftq.context import Context, Signals
 from ftq.outcome import Crashed, Outcome
+from ftq.redaction import Names
 from ftq.task import failure
 from ftq.text import Json, NotJson, parse
 from ftq_daemon.children.child import NoChild
@@ -55,7 +56,9 @@ class ChildProcess:
         self.exited.add_done_callback(lambda _: writer.close())
 
     @classmethod
-    async def start(cls, handlers: str, log_level: str, tracing: str = "off") -> ChildProcess:
+    async def start(
+        cls, handlers: str, log_level: str, names: Names, tracing: str = "off"
+    ) -> ChildProcess:
         """Start a process and let it load the handlers.
 
         Raises:
@@ -69,6 +72,7 @@ class ChildProcess:
                 "path": path,
                 "handlers": handlers,
                 "log_level": log_level,
+                "redact": str(names),
                 "tracing": tracing,
             }
         )

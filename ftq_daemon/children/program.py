@@ -26,12 +26,13 @@ from ftq.context import Context, OnItsWay, Signals
 from ftq.errors import RegistryError
 from ftq.handler import Handler
 from ftq.outcome import Outcome, Raised
+from ftq.redaction import Names, read_names
 from ftq.registry import Registry, load
 from ftq.task import failure
 from ftq.text import Json
 from ftq.trace import read_trace
 from ftq_daemon.children.pipe import Frame, dump_outcome, pack, receive
-from ftq_daemon.endings import arguments, raised, returned
+from ftq_daemon.endings import Endings
 from ftq_daemon.sinks.lines import Lines
 from ftq_daemon.sinks.log import bind, configure
 from ftq_daemon.tracing.port import Backend, Tracing
@@ -50,13 +51,20 @@ class Program:
         pipe: Leads to the daemon.
         registry: The handlers.
         lines: What is logged here.
+        names: Secret names beside the usual ones.
         traces: Where what the handlers trace goes, if anywhere.
     """
 
     def __init__(
-        self, pipe: socket.socket, registry: Registry, lines: Lines, traces: Backend | None
+        self,
+        pipe: socket.socket,
+        registry: Registry,
+        lines: Lines,
+        names: Names,
+        traces: Backend | None,
     ) -> None:
         """Set up; `run` does the work."""
+        self._endings = Endings(names)
         self._pipe = pipe
         self._registry = registry
         self._lines = lines
@@ -118,16 +126,16 @@ class Program:
         if handler is None:  # the daemon has compared its types with ours
             raise LookupError(context.type)
         try:
-            given = arguments(handler, str(frame["payload"]), context)
+            given = self._endings.arguments(handler, str(frame["payload"]), context)
             if not isinstance(given, tuple):
                 return given
             if handler.run_in == "loop":
-                return returned(asyncio.run(self._awaited(handler, given)))
-            return returned(handler.function(*given))
+                return self._endings.returned(asyncio.run(self._awaited(handler, given)))
+            return self._endings.returned(handler.function(*given))
         except asyncio.CancelledError:
             return Raised(failure("exception", "CancelledError", "the handler cancelled itself"))
         except BaseException as error:  # SystemExit too: the daemon decides what lives
-            return raised(error, handler)
+            return self._endings.raised(error, handler)
 
     async def _awaited(self, handler: Handler, given: tuple[object, ...]) -> object:
         loop, call = asyncio.get_running_loop(), asyncio.current_task()
@@ -198,7 +206,8 @@ def main() -> int:
     _die_with(_number(hello["parent"]))
     path = hello["path"]
     sys.path[:] = [str(each) for each in path] if isinstance(path, list) else []
-    lines = configure(str(hello["log_level"]))
+    names = read_names(str(hello["redact"]))
+    lines = configure(str(hello["log_level"]), names, whole=True)
     try:
         registry = load(str(hello["handlers"]))
     except RegistryError as error:
@@ -207,7 +216,7 @@ def main() -> int:
     types: list[Json] = [each.type for each in registry]
     pipe.sendall(pack({"types": types}))
     traces = asyncio.run(start(_tracing(hello["tracing"]), os.environ, ""))
-    Program(pipe, registry, lines, traces).run()
+    Program(pipe, registry, lines, names, traces).run()
     return 0
 
 

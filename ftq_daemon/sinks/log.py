@@ -7,24 +7,29 @@ straight. Both end in `render`.
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import fields
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final, TypeAlias
 
-import orjson
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from ftq.context import Context
+from ftq.lifecycle import State
+from ftq.redaction import USUAL, Names, redact, redact_text
+from ftq.sample import kept
 from ftq.task import Failure, Task
 from ftq_daemon import events as facts
 from ftq_daemon.events import Event
+from ftq_daemon.settings import DaemonSettings
+from ftq_daemon.sinks.encoding import encode
 from ftq_daemon.sinks.lines import Lines
+from ftq_daemon.sinks.printed import take_over
 
 # Levels other than info. Calls and refusals are many and expected: debug.
 _LEVELS: Final[Mapping[type[Event], int]] = {
@@ -49,8 +54,26 @@ _HEAD: Final = ("timestamp", "level", "event")
 # The life of the process is told whatever the level: supervisors wait for these lines.
 _LIFE: Final = (facts.Started, facts.Draining, facts.Stopped)
 _FIELDS: Final[Mapping[type[Event], tuple[str, ...]]] = {
-    kind: tuple(field.name for field in fields(kind)) for kind in facts.EVENTS
+    kind: tuple(field.name for field in fields(kind) if field.name != "was")
+    for kind in facts.EVENTS
 }
+# Fields that hold words of others: a failure's have been redacted as it was made.
+_FREE: Final = frozenset({"by", "error", "where", "why"})
+# What went well: the lines of which a share may be enough.
+_WELL: Final = frozenset({facts.Claimed, facts.Succeeded, facts.Released, facts.Cancelled})
+# The changes of a task's state that this program makes, for the audit: from and to. A claim says
+# itself what it found.
+_CHANGES: Final[Mapping[type[Event], tuple[str, str]]] = {
+    facts.Claimed: ("", State.RUNNING),
+    facts.Succeeded: (State.RUNNING, State.SUCCEEDED),
+    facts.Retrying: (State.RUNNING, State.RETRYING),
+    facts.Dead: (State.RUNNING, State.DEAD),
+    facts.Released: (State.RUNNING, State.QUEUED),
+    facts.Cancelled: (State.RUNNING, State.CANCELLED),
+    facts.Ticked: ("", State.QUEUED),
+}
+# Of a payload in a line.
+_PAYLOAD_CHARS: Final = 8 * 1024
 Line: TypeAlias = dict[str, object]
 Log: TypeAlias = Callable[[bytes], object]
 """Takes lines."""
@@ -58,28 +81,41 @@ Log: TypeAlias = Callable[[bytes], object]
 _attempt: Final[ContextVar[Line | None]] = ContextVar("_attempt", default=None)
 
 
-def configure(level: str) -> Lines:
+def configure(level: str, names: Names = USUAL, *, whole: bool = False) -> Lines:
     """Send all logging of this process to stdout as JSON lines.
+
+    Args:
+        level: The least level that is logged.
+        names: Secret names beside the usual ones.
+        whole: Whether the process is ours: what is printed is logged too then.
 
     Returns:
         The lines on their way out; close them before the process ends.
     """
     lines = Lines(sys.stdout.fileno(), _lost)
+    processors: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        _merge_attempt,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        partial(_render, names),
+    ]
+    wrapper = structlog.make_filtering_bound_logger(logging.getLevelName(level))
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            _merge_attempt,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            _render,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
+        processors=processors,
+        wrapper_class=wrapper,
         logger_factory=_Out(lines),
         cache_logger_on_first_use=True,
     )
+    # Not structlog's own: a handler's module may configure that as it likes.
+    own: FilteringBoundLogger = structlog.wrap_logger(
+        _Out(lines), processors=processors, wrapper_class=wrapper
+    ).bind()
+    if whole:
+        take_over(own)
     root = logging.getLogger()
-    root.handlers = [_Foreign()]
+    root.handlers = [_Foreign(own)]
     root.setLevel(level)
     logging.captureWarnings(True)
     # The AWS client logs whole requests below this: payloads are nobody's business.
@@ -102,6 +138,10 @@ class _Out:
 class _Foreign(logging.Handler):
     """Hands what is logged through the standard library to structlog."""
 
+    def __init__(self, log: FilteringBoundLogger) -> None:
+        super().__init__()
+        self._log = log
+
     def emit(self, record: logging.LogRecord) -> None:
         try:
             message = record.getMessage()
@@ -109,7 +149,7 @@ class _Foreign(logging.Handler):
             message = str(record.msg)
         # structlog knows the five levels that have names, and none between them.
         level = max(logging.DEBUG, min(record.levelno // 10 * 10, logging.CRITICAL))
-        log = structlog.get_logger().bind(logger=record.name)
+        log = self._log.bind(logger=record.name)
         log.log(level, "%s", message, exc_info=record.exc_info)
 
 
@@ -118,27 +158,18 @@ def _merge_attempt(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
     return line if about is None else {**about, **line}
 
 
-def _render(_: WrappedLogger, __: str, line: EventDict) -> bytes:
-    head = {key: line.pop(key, None) for key in _HEAD}
-    return render({**head, **line})
+def _render(names: Names, _: WrappedLogger, __: str, line: EventDict) -> bytes:
+    # Somebody else's words, which may hold anything.
+    clean = redact(line, names)
+    if not isinstance(clean, dict):
+        raise TypeError("a line is an object")
+    head = {key: clean.pop(key, None) for key in _HEAD}
+    return render({**head, **clean})
 
 
 def render(line: Line) -> bytes:
     """Whatever is logged comes by here last, as a whole line with its head first."""
     return encode(line)
-
-
-def encode(line: Mapping[str, object]) -> bytes:
-    """A line of JSON, whatever is in it."""
-    try:
-        return orjson.dumps(line, default=repr, option=orjson.OPT_APPEND_NEWLINE)
-    except (TypeError, ValueError):
-        # Numbers beyond 64 bits, halves of surrogate pairs, keys that are no text, endless depth.
-        try:
-            text = json.dumps({str(key): value for key, value in line.items()}, default=repr)
-        except (TypeError, ValueError, RecursionError):
-            text = json.dumps({str(key): repr(value) for key, value in line.items()})
-        return text.encode("ascii") + b"\n"
 
 
 def _lost(count: int) -> bytes:
@@ -165,9 +196,27 @@ class LogSink:
         daemon: Who we are: named in every line.
         level: What is below it is not even looked at.
         write: Takes the lines.
+        names: Secret names beside the usual ones.
+        share: The share of tasks whose lines about what went well are logged.
+        audit: Whether changes of state are the audit stream: marked, whole, and never left out.
+        payloads: Whether a claim's line has the payload, redacted.
     """
 
-    def __init__(self, daemon: str, level: str, write: Log) -> None:
+    def __init__(
+        self,
+        daemon: str,
+        level: str,
+        write: Log,
+        names: Names = USUAL,
+        *,
+        share: float = 1.0,
+        audit: bool = False,
+        payloads: bool = False,
+    ) -> None:
+        self._names = names
+        self._share = share
+        self._changes = _CHANGES if audit else {}
+        self._payloads = payloads
         self._least = logging.getLevelNamesMapping()[level]
         self._daemon = daemon
         self._write = write
@@ -175,7 +224,8 @@ class LogSink:
     def __call__(self, event: Event) -> None:
         """Log an event."""
         level = _level(event)
-        if level < self._least and not isinstance(event, _LIFE):
+        change = self._changes.get(type(event))
+        if change is None and not self._heard(event, level):
             return
         line = {
             # As structlog's TimeStamper writes it.
@@ -185,8 +235,40 @@ class LogSink:
             "daemon": self._daemon,
             **(_attempt.get() or {}),
         }
-        _add(line, event)
+        self._add(line, event)
+        if change is not None:
+            was, now = change
+            line.update(stream="audit", to=now)
+            line["from"] = event.was if isinstance(event, facts.Claimed) else was
+        if self._payloads and isinstance(event, facts.Claimed) and event.task.payload:
+            line["payload"] = redact_text(event.task.payload, self._names, _PAYLOAD_CHARS)
         self._write(render(line))
+
+    def _heard(self, event: Event, level: int) -> bool:
+        if level < self._least:
+            return isinstance(event, _LIFE)
+        if self._share == 1 or type(event) not in _WELL:
+            return True
+        task = getattr(event, "task", None)
+        return not isinstance(task, Task) or kept(task.id, self._share)
+
+    def _add(self, line: Line, event: Event) -> None:
+        for name in _FIELDS[type(event)]:
+            value = getattr(event, name)
+            if isinstance(value, Task):
+                line["task_id"] = value.id
+                line["type"] = value.type
+                line["attempt"] = value.attempt
+                line["claim_no"] = value.claim_no
+                line["correlation_id"] = value.correlation_id
+            elif isinstance(value, Failure):
+                line["error"] = value.message
+                line["error_class"] = value.class_name
+                line["error_fingerprint"] = value.fingerprint
+            elif name in _FREE:
+                line[name] = redact_text(str(value), self._names)
+            elif value is not None:
+                line[name] = round(value, 6) if isinstance(value, float) else value
 
 
 def _level(event: Event) -> int:
@@ -195,18 +277,14 @@ def _level(event: Event) -> int:
     return _LEVELS.get(type(event), logging.INFO)
 
 
-def _add(line: Line, event: Event) -> None:
-    for name in _FIELDS[type(event)]:
-        value = getattr(event, name)
-        if isinstance(value, Task):
-            line["task_id"] = value.id
-            line["type"] = value.type
-            line["attempt"] = value.attempt
-            line["claim_no"] = value.claim_no
-            line["correlation_id"] = value.correlation_id
-        elif isinstance(value, Failure):
-            line["error"] = value.message
-            line["error_class"] = value.class_name
-            line["error_fingerprint"] = value.fingerprint
-        elif value is not None:
-            line[name] = round(value, 6) if isinstance(value, float) else value
+def log_sink(daemon: str, settings: DaemonSettings, write: Log) -> LogSink:
+    """The log as the settings want it."""
+    return LogSink(
+        daemon,
+        settings.log_level,
+        write,
+        settings.redact,
+        share=settings.log_sample,
+        audit=settings.audit == "all",
+        payloads=settings.log_payloads == "on",
+    )

@@ -18,9 +18,9 @@ GOOD = {
 }
 # Key, value, and a word of the limit. The last one is a limit across settings.
 BAD = [
+    ("FTQ_LOG_LEVEL", "LOUD", "INFO"),
     ("FTQ_CONCURRENCY", "0", "1"),
     ("FTQ_VISIBILITY_SECONDS", "3", "8"),
-    ("FTQ_LOG_LEVEL", "LOUD", "INFO"),
     ("FTQ_CRASH_LIMIT", "1", "2"),
 ]
 CROSS = ("FTQ_STOP_TIMEOUT_SECONDS", "20", "45")

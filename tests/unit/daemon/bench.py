@@ -12,6 +12,7 @@ from typing import Literal
 
 from ftq import Registry
 from ftq.ports import Port
+from ftq.redaction import USUAL, Names
 from ftq.settings import NamedQueue
 from ftq.submission import Plan, Submission, Terms, plan
 from ftq.task import Task
@@ -109,6 +110,7 @@ class Bench:
         concurrency_min: int | None = None,
         no_children: Callable[[], bool] = lambda: False,
         suspect_processes: int = 8,
+        names: Names = USUAL,
     ) -> Worker:
         """Start a daemon; `port` stands in for the account, to add faults."""
         over = port or self.aws
@@ -128,6 +130,7 @@ class Bench:
             queues=tuple(queues),
             queue_order=queue_order,
             suspect_processes=suspect_processes,
+            redact=names,
         )
         told: list[Event] = []
         changed = asyncio.Event()

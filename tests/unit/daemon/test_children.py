@@ -31,6 +31,7 @@ from ftq.outcome import (
     Returned,
     TimedOut,
 )
+from ftq.redaction import USUAL
 from ftq_daemon.checks import check_children
 from ftq_daemon.children.child import NoChild
 from ftq_daemon.children.pool import Children
@@ -50,7 +51,7 @@ def handler(type_: str) -> Handler:
 
 
 def pool(handlers: str, most: int = 1, *, keep: bool = True) -> Children:
-    return Children(partial(ChildProcess.start, handlers, "INFO"), most, keep=keep)
+    return Children(partial(ChildProcess.start, handlers, "INFO", USUAL), most, keep=keep)
 
 
 @dataclass
@@ -370,7 +371,8 @@ async def test_what_a_handler_logs_is_a_json_line_with_its_task(
     assert line["level"] == "info"
     assert (line["task_id"], line["type"], line["extra"]) == ("task-1", "child.log", 1)
     assert (line["attempt"], line["claim_no"], line["correlation_id"]) == (2, 3, "corr")
-    assert printed == "printed"
+    said = json.loads(printed)
+    assert (said["event"], said["logger"], said["task_id"]) == ("printed", "stdout", "task-1")
 
 
 @pytest.mark.parametrize(

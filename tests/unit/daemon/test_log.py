@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import structlog
 
 from ftq.lifecycle import State
+from ftq.redaction import MARK, read_names
 from ftq.task import Task, failure
 from ftq_daemon import events as facts
 from ftq_daemon.sinks.log import LogSink, configure
@@ -128,6 +131,24 @@ def test_no_value_is_too_odd_for_a_line(capfd: pytest.CaptureFixture[str]) -> No
     assert (between["event"], between["level"]) == ("between the levels", "info")
 
 
+def test_whatever_anybody_logs_is_redacted(capfd: pytest.CaptureFixture[str]) -> None:
+    names = read_names("iban")
+    log = configure("INFO", names)
+    LogSink("d1", "INFO", log.write, names)(facts.Failed("attempt", "token=hunter2 iban=hunter2"))
+    shop = structlog.get_logger("shop")
+    shop.info("sent Bearer hunter2", headers={"X-Api-Key": "hunter2"}, body='{"iban": "hunter2"}')
+    shop.bind(password="hunter2").info("bound")
+    try:
+        raise ValueError("password=hunter2") from KeyError("https://u:hunter2@h")
+    except ValueError:
+        shop.exception("failed")
+        logging.getLogger("urllib3").exception("GET %s", "https://h/?token=hunter2")
+    logging.getLogger("py.warnings").warning("secret: hunter2")
+    out = capfd.readouterr().out
+    assert out.count(MARK) >= 10
+    assert "hunter2" not in out
+
+
 def test_a_line_begins_with_when_how_grave_and_what(capfd: pytest.CaptureFixture[str]) -> None:
     LogSink("d1", "INFO", configure("INFO").write)(facts.Claimed(TASK, 0.1))
     (line,) = lines(capfd)
@@ -145,3 +166,65 @@ def test_a_traceback_and_a_warning_are_in_the_line(capfd: pytest.CaptureFixture[
     assert failed["event"] == "failed: 100%"
     assert str(failed["exception"]).endswith("ValueError: no")
     assert warned["level"] == "warning"
+
+
+def _tasks(count: int) -> list[Task]:
+    return [replace(TASK, id=f"task-{n}") for n in range(count)]
+
+
+def test_a_sample_has_all_lines_of_a_task_that_went_well_or_none() -> None:
+    said: list[bytes] = []
+    sink = LogSink("d1", "INFO", said.append, share=0.25)
+    failed = failure("exception", "ValueError", "no")
+    for task in _tasks(400):
+        sink(facts.Claimed(task, 0.1))
+        sink(facts.Succeeded(task, 0.1, 0.1))
+        sink(facts.Retrying(task, 0.1, failed, 5))
+    lines = [json.loads(line) for line in said]
+    ids = {
+        event: {line["task_id"] for line in lines if line["event"] == event}
+        for event in ("task.claimed", "task.succeeded", "task.retrying")
+    }
+    assert ids["task.claimed"] == ids["task.succeeded"]
+    assert 60 < len(ids["task.claimed"]) < 140
+    assert len(ids["task.retrying"]) == 400
+
+
+def test_the_audit_has_every_change_of_state_whatever_level_and_sample() -> None:
+    said: list[bytes] = []
+    sink = LogSink("d1", "ERROR", said.append, share=0, audit=True)
+    failed = failure("exception", "ValueError", "no")
+    sink(facts.Claimed(TASK, 0.1, was=State.RETRYING))
+    sink(facts.Succeeded(TASK, 0.1, 0.1))
+    sink(facts.Retrying(TASK, 0.1, failed, 5))
+    sink(facts.Dead(TASK, 0.1, "rejected", failed))
+    sink(facts.Released(TASK, 0.1))
+    sink(facts.Cancelled(TASK, 0.1))
+    sink(facts.BreakerClosed("smtp", 1))
+    lines = [json.loads(line) for line in said]
+    assert {(line["stream"], line["daemon"], line["task_id"]) for line in lines} == {
+        ("audit", "d1", "t1")
+    }
+    assert [(line["from"], line["to"]) for line in lines] == [
+        ("retrying", "running"),
+        ("running", "succeeded"),
+        ("running", "retrying"),
+        ("running", "dead"),
+        ("running", "queued"),
+        ("running", "cancelled"),
+    ]
+
+
+def test_a_payload_is_logged_only_if_asked_for_and_then_redacted() -> None:
+    said: list[bytes] = []
+    claimed = facts.Claimed(replace(TASK, payload='{"to":"ada","password":"hunter2"}'), 0.1)
+    LogSink("d1", "INFO", said.append)(claimed)
+    LogSink("d1", "INFO", said.append, payloads=True)(claimed)
+    without, with_it = (json.loads(line) for line in said)
+    assert "payload" not in without
+    assert json.loads(with_it["payload"]) == {"to": "ada", "password": MARK}
+
+
+def test_the_page_of_logs_names_every_event() -> None:
+    page = (Path(__file__).parents[3] / "docs/reference/logs.md").read_text("utf-8")
+    assert [kind.name for kind in facts.EVENTS if f"`{kind.name}`" not in page] == []

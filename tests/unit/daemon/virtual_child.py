@@ -16,8 +16,9 @@ from ftq.task import failure
 from ftq.testing import Process, current_process
 from ftq.text import Json
 from ftq_daemon.children.child import Child, NoChild, Start
-from ftq_daemon.endings import arguments, raised, returned
+from ftq_daemon.endings import Endings
 
+_ENDINGS = Endings()
 # About what a real one takes.
 START_SECONDS = 0.3
 
@@ -103,12 +104,12 @@ class VirtualChild:
 
 async def _outcome(handler: Handler, payload: str, context: Context) -> Outcome:
     try:
-        given = arguments(handler, payload, context)
+        given = _ENDINGS.arguments(handler, payload, context)
         if not isinstance(given, tuple):
             return given
         value = handler.function(*given)
-        return returned(await value if isinstance(value, Awaitable) else value)
+        return _ENDINGS.returned(await value if isinstance(value, Awaitable) else value)
     except asyncio.CancelledError:
         return Raised(failure("exception", "CancelledError", "the handler cancelled itself"))
     except Exception as error:
-        return raised(error, handler)
+        return _ENDINGS.raised(error, handler)

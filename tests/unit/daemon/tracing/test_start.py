@@ -11,6 +11,7 @@ import pytest
 from ftq.context import Context, Signals
 from ftq.errors import SettingsError
 from ftq.outcome import Returned
+from ftq.redaction import USUAL
 from ftq_daemon.children.process import ChildProcess
 from ftq_daemon.tracing.port import Tracing
 from ftq_daemon.tracing.start import check, start, xray_address
@@ -90,7 +91,7 @@ async def test_what_a_handler_in_a_process_opens_hangs_under_its_attempt(
 ) -> None:
     with listening() as listener:
         monkeypatch.setenv("AWS_XRAY_DAEMON_ADDRESS", listener.address)
-        child = await ChildProcess.start(f"{in_children.__name__}:registry", "INFO", "xray")
+        child = await ChildProcess.start(f"{in_children.__name__}:registry", "INFO", USUAL, "xray")
         try:
             for sampled in (0, 1):
                 header = (
