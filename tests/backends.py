@@ -107,13 +107,13 @@ def started(name: str, seen: Seen) -> Iterator[str]:
             pytest.fail(f"{name} is missing, and {REQUIRE} is set: {reason}", pytrace=False)
         pytest.skip(f"{name} is left out: {reason}")
     seen[name] = "did not start"
-    with _held(backend.run()) as url:
+    with held(backend.run()) as url:
         seen[name] = USED
         yield url
 
 
 @contextmanager
-def _held(manager: AbstractAsyncContextManager[str]) -> Iterator[str]:
+def held(manager: AbstractAsyncContextManager[str]) -> Iterator[str]:
     # On a thread and a loop of its own: it outlives every test's, and a test that asks for it
     # halfway is running on its loop already.
     runner = asyncio.Runner()

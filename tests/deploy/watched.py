@@ -54,12 +54,12 @@ def listed(value: Json) -> list[Json]:
     return value
 
 
-def load(part: str) -> dict[str, Json]:
+def load(part: str, known: Mapping[str, str] = GIVEN) -> dict[str, Json]:
     """A template with its parameters put in; conditions stand as they are."""
     found, problems = decode(str(TEMPLATES / f"{part}.yaml"))
     assert not problems
     whole = document(parse(json.dumps(found)))
-    given: dict[str, Json] = {**GIVEN}
+    given: dict[str, Json] = {**known}
     for name, parameter in document(whole["Parameters"]).items():
         if "Default" in (said := document(parameter)):
             given.setdefault(name, said["Default"])
@@ -81,9 +81,11 @@ def _put_in(value: Json, given: Mapping[str, Json]) -> Json:
     return {key: _put_in(each, given) for key, each in value.items()}
 
 
-def resources(part: str, kind: str) -> dict[str, dict[str, Json]]:
+def resources(part: str, kind: str, known: Mapping[str, str] = GIVEN) -> dict[str, dict[str, Json]]:
     """The properties of all resources of a kind."""
-    every = {name: document(each) for name, each in document(load(part)["Resources"]).items()}
+    every = {
+        name: document(each) for name, each in document(load(part, known)["Resources"]).items()
+    }
     return {
         name: document(each["Properties"]) for name, each in every.items() if each["Type"] == kind
     }
