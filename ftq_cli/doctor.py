@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from ftq.errors import CallError, ClientError, SettingsError
-from ftq.lifecycle import State
-from ftq.limits import SHARDS
-from ftq.ports import Call, Port
-from ftq.settings import Queues, Settings, read
-from ftq.task import bucket_in
-from ftq_cli import checks
-from ftq_cli.checks import Finding, Wanted
+from ftq.errors import ClientError, SettingsError
+from ftq_cli.diagnosis import program
+from ftq_cli.diagnosis.finding import Finding, Level, right, unknown, wrong
+from ftq_cli.diagnosis.look import Look
+from ftq_cli.diagnosis.wanted import Wanted, wanted_of
 from ftq_cli.exits import CommandError, Exit
 from ftq_cli.speaking import client_options, code_of, terminal
 from ftq_cli.terminal import print_json
@@ -29,8 +25,12 @@ if TYPE_CHECKING:
 
     from ftq.client import Client
 
-_MARKS: Final = {True: ("✓", "green"), False: ("✗", "red"), None: ("–", "yellow")}
-_OVERDUE_SHOWN: Final = 10
+_MARKS: Final = {
+    Level.RIGHT: ("✓", "green"),
+    Level.WRONG: ("✗", "red"),
+    Level.WARNING: ("!", "yellow"),
+    Level.UNKNOWN: ("–", "bright_black"),
+}
 
 
 @click.command()
@@ -57,17 +57,6 @@ def doctor(api: str, as_json: bool) -> int:
     return Exit.DONE if ok else Exit.FAILED
 
 
-class _Named(Settings):
-    """The settings that name what is looked at, or say how it should be."""
-
-    queue_url: str = ""
-    dlq_url: str = ""
-    table: str = ""
-    queues: Queues = ()
-    retention_days: int = 30
-    visibility_seconds: int = 60
-
-
 def surroundings(environ: Mapping[str, str], up: Mapping[str, object]) -> dict[str, str]:
     """The environment, with what a local ftq says of itself where nothing is set."""
     from ftq_cli.environment import embedded
@@ -80,59 +69,55 @@ def surroundings(environ: Mapping[str, str], up: Mapping[str, object]) -> dict[s
     return found | {key: str(up[name]) for key, name in keys.items() if name in up}
 
 
-def show(console: Console, findings: list[Finding]) -> None:
-    """Print a line for each finding."""
+def show(console: Console, findings: Sequence[Finding]) -> None:
+    """Print a line for each finding, then what mends what is wrong."""
+    from rich.table import Table
     from rich.text import Text
 
-    width = max(len(each.name) for each in findings)
+    rows = Table.grid(padding=(0, 2, 0, 0))
+    rows.add_column(no_wrap=True)
+    rows.add_column(no_wrap=True)
+    rows.add_column(overflow="fold")
     for each in findings:
-        mark, style = _MARKS[each.ok]
-        line = Text.assemble((mark, style), f" {each.name.ljust(width)}  {each.detail}")
-        console.print(line, soft_wrap=True)
+        mark, style = _MARKS[each.level]
+        rows.add_row(Text(mark, style), Text(each.name), Text(each.detail))
+    console.print(rows)
+    for each in findings:
+        if each.mend and each.level in (Level.WRONG, Level.WARNING):
+            mark, style = _MARKS[each.level]
+            console.print()
+            console.print(Text.assemble((mark, style), f" {each.name}: to mend it"))
+            # In one piece, to be copied.
+            console.print(Text(f"  {each.mend}"), soft_wrap=True)
 
 
 def examine(api: str, environ: Mapping[str, str]) -> tuple[list[Finding], bool]:
     """All that can be found out; and whether the API could be reached.
 
     Raises:
-        SettingsError: The API's URL, or a setting, is none.
+        SettingsError: The API's URL, or a setting that names what is looked at, is none.
     """
     wanted = wanted_of(environ)
     findings, daemons, reached = _api(api)
     seen, overdue = _aws(environ, wanted)
-    return [*findings, *seen, checks.sweeps(daemons, overdue)], reached
+    table = wanted.table if wanted is not None and wanted.on_aws else None
+    swept = program.sweeps(daemons, overdue, table)
+    return [*program.settings(environ), *findings, *seen, swept], reached
 
 
 def _aws(environ: Mapping[str, str], wanted: Wanted | None) -> tuple[list[Finding], int | None]:
     """What is to be said of AWS; and how many tasks nobody has looked at, if that is known."""
     if wanted is None:
         note = "FTQ_QUEUE_URL and FTQ_TABLE are not set here: queue and table were not looked at"
-        return [Finding("AWS", None, note)], None
+        return [unknown("AWS", note)], None
     from ftq_cli.resources import Aws
 
     try:
-        return asyncio.run(aws(Aws(environ), wanted, datetime.now(UTC)))
+        look = Look(Aws(environ), wanted, daemon=bool(environ.get("FTQ_HANDLERS")))
+        overdue = asyncio.run(look.everything(datetime.now(UTC)))
     except Exception as error:  # botocore's own, such as for a region that is missing
-        return [Finding("AWS", False, f"cannot be asked: {error}")], None
-
-
-def wanted_of(environ: Mapping[str, str]) -> Wanted | None:
-    """What the settings name; None unless that is a queue and a table.
-
-    Raises:
-        SettingsError: One of them cannot be read.
-    """
-    named = read(_Named, environ)
-    if not (named.queue_url and named.table):
-        return None
-    return Wanted(
-        named.queue_url,
-        named.dlq_url,
-        named.table,
-        named.retention_days,
-        named.visibility_seconds,
-        {each.name: each.url for each in named.queues if each.url},
-    )
+        return [wrong("AWS", f"cannot be asked: {error}")], None
+    return look.findings, overdue
 
 
 def _api(api: str) -> tuple[list[Finding], int | None, bool]:
@@ -151,26 +136,26 @@ def _api(api: str) -> tuple[list[Finding], int | None, bool]:
     except ClientError as error:
         remedy = "check --api or FTQ_API_URL, and that it runs"
         reached = code_of(error) is not Exit.UNREACHABLE
-        return [Finding("API", False, f"{error}; {remedy}")], None, reached
+        return [wrong("API", f"{error}; {remedy}")], None, reached
 
 
 def _asked(client: Client, api: str) -> tuple[list[Finding], int | None]:
     health = client.health()
     findings = [
-        Finding("API", True, f"{api} is {health.status}"),
-        checks.skew(_moment(health.date), datetime.now(UTC)),
+        right("API", f"{api} is {health.status}"),
+        program.skew(_moment(health.date), datetime.now(UTC)),
     ]
     try:
         stats = client.stats()
     except ClientError as error:
-        return [*findings, Finding("stats", False, str(error))], None
+        return [*findings, wrong("stats", str(error))], None
     stale = [each.name for each in stats.daemons if each.stale]
     if stale:
         names = ", ".join(stale)
-        findings.append(Finding("daemons", False, f"killed, or cannot write: {names}"))
+        findings.append(wrong("daemons", f"killed, or cannot write: {names}"))
     opened = [each.name for each in stats.breakers if each.position == "open"]
     if opened:
-        findings.append(Finding("breakers", False, f"open: {', '.join(opened)}"))
+        findings.append(wrong("breakers", f"open: {', '.join(opened)}"))
     return findings, len(stats.daemons) - len(stale)
 
 
@@ -179,65 +164,3 @@ def _moment(date: str) -> datetime | None:
         return parsedate_to_datetime(date)
     except ValueError:
         return None
-
-
-async def aws(port: Port, wanted: Wanted, now: datetime) -> tuple[list[Finding], int | None]:
-    """What is to be said of queues and table; and how many tasks nobody has looked at."""
-    from ftq.wire import queue
-
-    findings: list[Finding] = []
-
-    async def attributes(name: str, url: str) -> dict[str, str] | None:
-        reply = await _looked(port, queue.depth(url), name, url, findings)
-        return None if reply is None else queue.read_attributes(reply)
-
-    main = await attributes("queue", wanted.queue_url)
-    dead = await attributes("dead-letter queue", wanted.dlq_url) if wanted.dlq_url else None
-    if main is not None:
-        findings += checks.queues(wanted, main, dead)
-    for name, url in wanted.more.items():
-        other = await attributes(f"queue {name}", url)
-        if other is not None:
-            found = checks.queues(replace(wanted, queue_url=url), other, dead)
-            findings += [replace(each, name=f"{each.name}, {name}") for each in found]
-    described = Call("dynamodb", "DescribeTable", {"TableName": wanted.table})
-    table = await _looked(port, described, "table", wanted.table, findings)
-    if table is None:
-        return findings, None
-    findings.append(checks.index(table))
-    asked = Call("dynamodb", "DescribeTimeToLive", {"TableName": wanted.table})
-    try:
-        findings.append(checks.ttl(await port.call(asked)))
-    except CallError as error:
-        findings.append(Finding("time to live", None, f"cannot be asked: {error}"))
-    return findings, await _overdue(port, wanted.table, now)
-
-
-async def _looked(
-    port: Port, call: Call, name: str, what: str, findings: list[Finding]
-) -> Mapping[str, object] | None:
-    try:
-        reply = await port.call(call)
-    except CallError as error:
-        remedy = "create it, or mend the setting or the permissions"
-        findings.append(Finding(name, False, f"{what}: {error.code}: {remedy}"))
-        return None
-    findings.append(Finding(name, True, what))
-    return reply
-
-
-async def _overdue(port: Port, table: str, now: datetime) -> int | None:
-    from ftq.wire import index
-    from ftq.wire.table import read_page
-
-    until = int(now.timestamp() * 1000) - checks.OVERDUE_SECONDS * 1000
-    count = 0
-    try:
-        for shard in range(SHARDS):
-            bucket = bucket_in(shard, State.QUEUED)
-            asked = index.page(table, bucket, _OVERDUE_SHOWN, until=until)
-            items, _ = read_page(await port.call(asked))
-            count += len(items)
-    except CallError:
-        return None
-    return count

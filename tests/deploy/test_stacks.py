@@ -6,6 +6,7 @@ What it skips in silence is held against the template itself: see `test_template
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import urllib.error
@@ -14,6 +15,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +26,11 @@ from pydantic import BaseModel, Field
 
 from deploy.ecs.deploy import Stacks, up
 from ftq.client import Client, SigV4
+from ftq_cli.diagnosis.finding import Level
+from ftq_cli.diagnosis.look import Look
+from ftq_cli.diagnosis.wanted import Wanted
+from ftq_cli.environment import embedded
+from ftq_cli.resources import Aws
 from tests.backends import SEEN, started
 from tests.e2e.stage import QUICK, environ
 
@@ -129,3 +136,15 @@ def test_the_scheduled_sweep_runs_by_the_stacks_own_role_and_settings(deployed: 
     payload: object = reply["Payload"]
     assert isinstance(payload, StreamingBody)
     assert json.loads(payload.read()) == {"sent": 0, "looked": 0}
+
+
+async def test_the_doctor_finds_nothing_wrong_with_the_data_stack_but_what_was_skipped(
+    deployed: Deployed,
+) -> None:
+    known = deployed.stacks.known
+    urls = (known["QueueUrl"], known["DlqUrl"], known["TableName"])
+    look = Look(Aws(embedded(os.environ, deployed.endpoint)), Wanted(*urls, 30, 60), daemon=True)
+    await look.everything(datetime.now(UTC))
+    wrong = [each.name for each in look.findings if each.level in (Level.WRONG, Level.WARNING)]
+    # The embedded AWS makes a table from a template without these two.
+    assert wrong == ["time to live", "point-in-time recovery"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -13,20 +13,18 @@ from ftq.errors import CallRefused
 from ftq.ports import Call, Reply
 from ftq.testing import MemoryAws
 from ftq.wire import create, queue
-from ftq_cli import checks
-from ftq_cli.checks import Finding, Wanted
-from ftq_cli.doctor import aws, surroundings, wanted_of
+from ftq_cli.diagnosis.finding import Finding, Level
+from ftq_cli.diagnosis.look import Look
+from ftq_cli.diagnosis.wanted import Wanted, wanted_of
+from ftq_cli.doctor import surroundings
 from tests.unit.api.door import Door, dig
 from tests.unit.api.dying import submitted
 from tests.unit.cli.asking import ftq
+from tests.unit.cli.diagnosis.awscli import calls
+from tests.unit.cli.diagnosis.test_table import described
 from tests.unit.client.bridge import Bridge, refused
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-WANTED = Wanted("https://q/main", "https://q/dead", "tasks", 30, 60)
-ARN = "arn:aws:sqs:us-east-1:0:dead"
-POLICY = '{"deadLetterTargetArn": "arn:aws:sqs:us-east-1:0:dead", "maxReceiveCount": 1000}'
-QUEUE = {"VisibilityTimeout": "30", "MessageRetentionPeriod": "1209600", "RedrivePolicy": POLICY}
-DLQ = {"QueueArn": ARN, "MessageRetentionPeriod": "1209600"}
 
 
 def wrong(findings: list[Finding]) -> list[str]:
@@ -38,96 +36,6 @@ def found(name: str, findings: list[Finding]) -> Finding:
     return one
 
 
-def test_what_is_right_is_found_right() -> None:
-    assert {each.ok for each in checks.queues(WANTED, QUEUE, DLQ)} == {True}
-
-
-@pytest.mark.parametrize(
-    ("wanted", "queue_has", "dlq_has", "name", "remedy"),
-    [
-        (Wanted("q", "q", "t", 30, 60), QUEUE, DLQ, "queues differ", "each dead letter"),
-        (WANTED, {**QUEUE, "RedrivePolicy": "{}"}, DLQ, "redrive policy", "set its RedrivePolicy"),
-        (WANTED, QUEUE, {**DLQ, "QueueArn": "arn:other"}, "redrive policy", "is not FTQ_DLQ_URL's"),
-        (Wanted("a", "b", "t", 28, 60), QUEUE, DLQ, "retention", "must be more than"),
-        (Wanted("a", "b", "t", 30, 7), QUEUE, DLQ, "visibility timeout", "at least 8"),
-    ],
-)
-def test_a_fault_of_the_queues_is_found(
-    wanted: Wanted,
-    queue_has: Mapping[str, str],
-    dlq_has: Mapping[str, str],
-    name: str,
-    remedy: str,
-) -> None:
-    findings = checks.queues(wanted, queue_has, dlq_has)
-    assert wrong(findings) == [name]
-    assert remedy in found(name, findings).detail
-
-
-@pytest.mark.parametrize(
-    ("ahead", "ok"), [(0, True), (9, True), (-9, True), (11, False), (-400, False)]
-)
-def test_clocks_that_differ_are_told(ahead: float, ok: bool) -> None:
-    assert checks.skew(NOW, NOW + timedelta(seconds=ahead)).ok is ok
-    assert checks.skew(None, NOW).ok is None
-
-
-@pytest.mark.parametrize(
-    ("status", "attribute", "ok"),
-    [
-        ("ENABLED", "expires_at", True),
-        ("ENABLING", "expires_at", True),
-        ("ENABLED", "ttl", False),
-        ("DISABLED", None, False),
-    ],
-)
-def test_the_time_to_live_is_told(status: str, attribute: str | None, ok: bool) -> None:
-    said = {"TimeToLiveStatus": status, "AttributeName": attribute}
-    assert checks.ttl({"TimeToLiveDescription": said}).ok is ok
-
-
-def described(**changed: object) -> dict[str, object]:
-    request = create.table("tasks").request
-    indexes = request["GlobalSecondaryIndexes"]
-    assert isinstance(indexes, list)
-    return {"Table": {"GlobalSecondaryIndexes": [{**indexes[0], **changed}]}}
-
-
-def test_the_index_that_we_create_is_right() -> None:
-    assert checks.index(described()).ok is True
-    assert checks.index(described(Projection={"ProjectionType": "ALL"})).ok is True
-
-
-@pytest.mark.parametrize(
-    ("changed", "remedy"),
-    [
-        ({"IndexName": "other"}, "has no index by_bucket"),
-        ({"Projection": {"ProjectionType": "KEYS_ONLY"}}, "does not project"),
-        ({"KeySchema": [{"AttributeName": "bucket"}]}, "must have the keys"),
-    ],
-)
-def test_a_fault_of_the_index_is_found(changed: dict[str, object], remedy: str) -> None:
-    finding = checks.index(described(**changed))
-    assert finding.ok is False
-    assert remedy in finding.detail
-
-
-@pytest.mark.parametrize(
-    ("daemons", "overdue", "ok"),
-    [
-        (2, 0, True),
-        (1, 5, True),
-        (0, 0, None),
-        (0, 3, False),
-        (0, None, False),
-        (None, 3, False),
-        (None, None, None),
-    ],
-)
-def test_somebody_has_to_sweep(daemons: int | None, overdue: int | None, ok: bool | None) -> None:
-    assert checks.sweeps(daemons, overdue).ok is ok
-
-
 class Described:
     """An account that also tells of its table, which the one in memory does not."""
 
@@ -135,26 +43,46 @@ class Described:
         self.inner = inner
 
     async def call(self, call: Call) -> Reply:
-        if call.operation == "DescribeTable":
+        if call.operation == "DescribeTable" and call.request["TableName"] == "tasks":
             return described()
         if call.operation == "DescribeTimeToLive":
             raise CallRefused(call.operation, "AccessDenied", "")
         return await self.inner.call(call)
 
 
-def test_queues_and_table_are_looked_at_and_what_is_missing_is_named() -> None:
-    async def story() -> None:
-        account = MemoryAws(lambda: int(NOW.timestamp() * 1000))
-        dlq = str((await account.call(create.queue("dead")))["QueueUrl"])
-        arn = queue.read_attributes(await account.call(queue.depth(dlq)))["QueueArn"]
-        url = str((await account.call(create.queue("main", arn)))["QueueUrl"])
-        await account.call(create.table("tasks"))
-        findings, overdue = await aws(Described(account), Wanted(url, dlq, "tasks", 30, 60), NOW)
-        assert (wrong(findings), overdue) == ([], 0)
-        findings, _ = await aws(Described(account), Wanted(url + "x", dlq, "tasks", 30, 60), NOW)
-        assert wrong(findings) == ["queue"]
+def looked(wanted: Wanted, account: Described) -> tuple[list[Finding], int | None]:
+    look = Look(account, wanted, daemon=False)
+    overdue = asyncio.run(look.everything(NOW))
+    return look.findings, overdue
 
-    asyncio.run(story())
+
+def account() -> tuple[Described, dict[str, str]]:
+    """Two queues, the second without a redrive policy, a dead-letter queue and a table."""
+    inner = MemoryAws(lambda: int(NOW.timestamp() * 1000))
+
+    async def story() -> dict[str, str]:
+        dlq = str((await inner.call(create.queue("dead")))["QueueUrl"])
+        arn = queue.read_attributes(await inner.call(queue.depth(dlq)))["QueueArn"]
+        url = str((await inner.call(create.queue("main", arn)))["QueueUrl"])
+        slow = str((await inner.call(create.queue("slow")))["QueueUrl"])
+        await inner.call(create.table("tasks"))
+        return {"main": url, "dead": dlq, "slow": slow}
+
+    return Described(inner), asyncio.run(story())
+
+
+def test_queues_and_table_are_looked_at_and_what_is_missing_is_named_with_what_creates_it() -> None:
+    there, urls = account()
+    wanted = Wanted(urls["main"], urls["dead"], "tasks", 30, 60, on_aws=False)
+    findings, overdue = looked(wanted, there)
+    assert (wrong(findings), overdue) == ([], 0)
+    assert found("time to live", findings).level is Level.UNKNOWN
+    assert found("point-in-time recovery", findings).level is Level.UNKNOWN
+    gone = Wanted(urls["main"] + "x", urls["dead"] + "x", "other", 30, 60, on_aws=False)
+    findings, overdue = looked(gone, there)
+    assert (wrong(findings), overdue) == (["dead-letter queue", "queue", "table"], None)
+    made = [call for each in findings if each.ok is False for call in calls(each.mend)]
+    assert made == [create.queue("deadx"), create.queue("mainx"), create.table("other")]
 
 
 # --- the command --------------------------------------------------------------------------------
@@ -172,17 +100,22 @@ def test_without_anyone_to_sweep_the_doctor_is_not_content(bridge: Bridge) -> No
     submitted(bridge.door)
     ran = ftq(bridge, "doctor", "--json")
     assert (ran.code, ran.doc["ok"]) == (1, False)
-    assert dig(ran.doc, "checks", 0, "name") == "API"
+    assert dig(ran.doc, "checks", 1, "name") == "API"
+    sweeps = {"name": "somebody sweeps", "ok": False, "level": "wrong", "mend": "ftq daemon"}
+    said = dig(ran.doc, "checks", -1)
+    assert isinstance(said, dict)
+    assert sweeps.items() <= said.items()
     people = ftq(bridge, "doctor").out
-    assert "✓ API" in people
-    assert "✗ somebody sweeps  no daemon has reported: run a daemon" in people
+    assert "✓  API" in people
+    assert "✗  somebody sweeps  no daemon has reported: run a daemon" in people
+    assert "✗ somebody sweeps: to mend it\n  ftq daemon\n" in people
 
 
 def test_an_api_that_is_not_there_is_a_finding(bridge: Bridge) -> None:
     bridge.faults = deque([refused] * 6)
     ran = ftq(bridge, "doctor")
     assert ran.code == 3
-    assert "✗ API" in ran.out
+    assert "✗  API" in ran.out
     assert "check --api or FTQ_API_URL" in ran.out
 
 
@@ -199,23 +132,14 @@ def test_a_setting_that_cannot_be_read_is_bad_usage(
     assert name in ran.err
 
 
-def test_the_queues_of_ftq_queues_are_looked_at_too(
-    monkeypatch: pytest.MonkeyPatch, bridge: Bridge
-) -> None:
-    async def story() -> None:
-        account = MemoryAws(lambda: int(NOW.timestamp() * 1000))
-        dlq = str((await account.call(create.queue("dead")))["QueueUrl"])
-        arn = queue.read_attributes(await account.call(queue.depth(dlq)))["QueueArn"]
-        url = str((await account.call(create.queue("main", arn)))["QueueUrl"])
-        slow = str((await account.call(create.queue("slow")))["QueueUrl"])
-        await account.call(create.table("tasks"))
-        named = {"FTQ_QUEUE_URL": url, "FTQ_DLQ_URL": dlq, "FTQ_TABLE": "tasks"}
-        wanted = wanted_of({**named, "FTQ_QUEUES": f"default*3 slow={slow} gone={slow}x*2"})
-        assert wanted is not None
-        findings, _ = await aws(Described(account), wanted, NOW)
-        assert wrong(findings) == ["redrive policy, slow", "queue gone"]
-
-    asyncio.run(story())
+def test_the_queues_of_ftq_queues_are_looked_at_too() -> None:
+    there, urls = account()
+    named = {"FTQ_QUEUE_URL": urls["main"], "FTQ_DLQ_URL": urls["dead"], "FTQ_TABLE": "tasks"}
+    slow = urls["slow"]
+    wanted = wanted_of({**named, "FTQ_QUEUES": f"default*3 slow={slow} gone={slow}x*2"})
+    assert wanted is not None
+    findings, _ = looked(replace(wanted, on_aws=False), there)
+    assert wrong(findings) == ["redrive policy, slow", "queue gone"]
 
 
 def test_a_local_ftq_is_looked_at_unless_settings_name_another() -> None:

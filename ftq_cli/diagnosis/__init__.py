@@ -1,0 +1,1 @@
+"""What `ftq doctor` finds: rules over values, and `look`, which asks for them."""
