@@ -358,7 +358,7 @@ def test_a_document_that_is_too_large_is_taken_apart(listener: Listener) -> None
         async with tracing(bench, registry, listener):
             task = await submit(bench, "work")
             await bench.ended(task.id)
-        whole = next(each for each in listener.wait(8) if "type" not in each)
+        whole = next(each for each in listener.wait(10) if "type" not in each)
         assert notes(whole)["outcome"] == "succeeded"
         sent = {str(each["name"]): each for each in listener.documents if each is not whole}
         assert {f"part {n}" for n in range(5)} | {"monstrous", "handler"} <= sent.keys()
