@@ -76,6 +76,11 @@ zip: .venv/.local ## Build the Lambda's zip: LAMBDA_MACHINE=x86_64 LAMBDA_PYTHON
 image: ## Build the daemon's image: IMAGE=name:tag PLATFORM=linux/arm64
 	@deploy/image.sh $(IMAGE) $(PLATFORM)
 
+.PHONY: docs
+docs: .venv/.dev ## Build the site of these docs into build/docs
+	@$(BIN)/sphinx-build --quiet --fail-on-warning -b html docs build/docs
+	@echo build/docs/index.html
+
 .PHONY: deploy
 deploy: .venv/.local ## Make or change the stacks: ARGS="--image ... --handlers ... --vpc ... --subnets ..."
 	@$(BIN)/python deploy/ecs/deploy.py up $(ARGS)
@@ -94,7 +99,7 @@ format: .venv/.dev ## Format, and mend what lint can mend by itself
 .PHONY: lock
 lock: .venv-lock/.installed ## Pin again what pyproject.toml and requirements/localstack.in ask for
 	@echo "Pinning ..."
-	@$(LOCK) --only-binary :all: pyproject.toml --extra local --extra otlp --group build --group test --group bench -o requirements/dev.txt
+	@$(LOCK) --only-binary :all: pyproject.toml --extra local --extra otlp --group build --group test --group bench --group docs -o requirements/dev.txt
 	@$(LOCK) --only-binary :all: -c requirements/dev.txt pyproject.toml --extra local --group build -o requirements/local.txt
 	@$(LOCK) --only-binary :all: -c requirements/dev.txt pyproject.toml --extra daemon -o requirements/daemon.txt
 	@$(LOCK) --only-binary :all: -c requirements/dev.txt pyproject.toml -o requirements/lambda.txt
