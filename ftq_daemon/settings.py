@@ -33,7 +33,37 @@ def _cores() -> int:
 
 
 class DaemonSettings(Settings):
-    """What the daemon needs to know; each field is FTQ_ and its name in capitals."""
+    """What the daemon needs to know; each field is FTQ_ and its name in capitals.
+
+    Attributes:
+        queue_url: The queue that it works on.
+        queues: More queues by name, with their weights: ``urgent=URL*8 default*4 bulk=URL``.
+        queue_order: Whether queues share by weight, or an earlier one goes first.
+        dlq_url: Where dead letters go.
+        table: Where records are kept.
+        handlers: ``module:registry``: what it runs.
+        concurrency: How many handlers run at once, in each process.
+        concurrency_min: Set: slots follow what handlers take, between this and the setting above.
+        visibility_seconds: How long a claim holds unrenewed, and its message is hidden.
+        wait_seconds: How long a receive waits.
+        drain_seconds: How long a stop waits for handlers before it cancels them.
+        stop_timeout_seconds: When whoever stops it kills it: all phases of a stop have to fit.
+        health_host: Where its own HTTP listens.
+        health_port: At which port; 0 takes any.
+        retention_days: How long a final record is kept.
+        sweep_seconds: How often it looks for what the queue lost, and for what is due.
+        sweep_grace_seconds: How overdue an open task must be before the sweeper looks at it.
+        crash_limit: How many crashes quarantine a task.
+        processes: How many processes share the work; one per core of the container.
+        pool_processes: Processes for handlers with ``run_in="process"``.
+        suspect_processes: Processes for suspects, at once.
+        aws_client: Who makes the few calls that each task needs; all else is aiobotocore's.
+        service: The service's name in metrics and traces.
+        log_payloads: Whether payloads are in the lines of their claims, redacted.
+        emf: Whether metrics are said in the log, for CloudWatch.
+        tracing: Whether attempts are traced, and to whom.
+        trace_sample: The share of tasks that is traced where the request brought no decision along.
+    """
 
     queue_url: QueueUrl
     queues: Queues = ()

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
-from deploy.metrics_page import PAGE, page
 from ftq import Registry
+from pages.__main__ import PAGES as WRITTEN
+from pages.configuration import undescribed
+
+
+class Written(Protocol):
+    """A page that code writes."""
+
+    PAGE: Path
+
+    def page(self) -> str: ...
+
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -64,5 +75,10 @@ def test_the_handlers_in_the_reference_register() -> None:
     assert [schedule.type for schedule in registry.schedules] == ["report.nightly"]
 
 
-def test_the_page_of_metrics_is_as_the_table_of_metrics_has_it() -> None:
-    assert PAGE.read_text() == page(), "python -m deploy.metrics_page"
+@pytest.mark.parametrize("written", WRITTEN, ids=lambda each: each.PAGE.stem)
+def test_what_is_written_by_code_is_as_the_code_has_it(written: Written) -> None:
+    assert written.PAGE.read_text() == written.page(), "python -m pages"
+
+
+def test_each_setting_is_described() -> None:
+    assert not undescribed()

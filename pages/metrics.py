@@ -1,4 +1,4 @@
-"""``python -m deploy.metrics_page``: write docs/reference/metrics.md from the table of metrics."""
+"""docs/reference/metrics.md, from the table of metrics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PROGRAMS: Final[dict[Program, str]] = {
 _HEAD: Final = f"""\
 # Metrics
 
-<!-- Written by `python -m deploy.metrics_page` from ftq/metrics.py; edit there. -->
+<!-- Written by `python -m pages` from ftq/metrics.py; edit there. -->
 
 In CloudWatch: namespace `{NAMESPACE}`, dimensions `service` (`FTQ_SERVICE`, `ftq` if not set) and,
 where the table says so, `type`. They come as lines of embedded metric format in the logs, each
@@ -65,7 +65,3 @@ def _row(metric: Metric) -> str:
     kind = metric.unit if metric.kind == "counter" else f"{metric.unit}, {metric.kind}"
     matters = metric.matters or "–"
     return f"| `{metric.name}` | {kind} | {by} | {prometheus} | {metric.meaning} | {matters} |\n"
-
-
-if __name__ == "__main__":
-    PAGE.write_text(page())
