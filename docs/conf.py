@@ -17,4 +17,5 @@ html_show_sourcelink = False
 # As GitHub makes them, so that links into a page work in both places.
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence"]
-myst_fence_as_directive = ["mermaid"]
+# GitHub draws them; here they are read.
+suppress_warnings = ["misc.highlighting_failure"]

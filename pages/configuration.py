@@ -36,8 +36,8 @@ def page() -> str:
         "The daemon": (DaemonSettings, set(DaemonSettings.model_fields) - common),
         "The API, and the scheduled sweep": (ApiSettings, set(ApiSettings.model_fields) - common),
     }
-    parts = {"Both programs": (Settings, common), **own}
-    return "\n".join([_HEAD, *(_table(title, *part) for title, part in parts.items())])
+    tables = [_table(title, model, names) for title, (model, names) in own.items()]
+    return "\n".join([_HEAD, _table("Both programs", Settings, common), *tables])
 
 
 def undescribed() -> list[str]:
@@ -49,8 +49,8 @@ def undescribed() -> list[str]:
 def _table(title: str, model: type[Settings], names: set[str]) -> str:
     meanings = _meanings(model)
     rows = [
-        f"| `{PREFIX}{name.upper()}` | {_default(name, each)} | {_bounds(each)} | {meanings[name]} |"
-        for name, each in model.model_fields.items()
+        f"| `{PREFIX}{name.upper()}` | {_default(name, it)} | {_bounds(it)} | {meanings[name]} |"
+        for name, it in model.model_fields.items()
         if name in names
     ]
     head = ["| setting | default | values | meaning |", "|---|---|---|---|"]
