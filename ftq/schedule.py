@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import islice, takewhile
+from datetime import datetime
+from itertools import dropwhile, islice, takewhile
 from typing import Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -28,6 +28,8 @@ FIELDS: Final = 5
 MOST_MISSED: Final = 100
 # A tick this late still counts as in time: a fleet takes a while to be replaced.
 IN_TIME: Final = 60_000
+# No clock is put back by more.
+_FOLD: Final = 3 * 3_600_000
 
 
 class Tick(BaseModel):
@@ -105,7 +107,9 @@ def check(schedule: Schedule) -> None:
 
 def next_after(schedule: Schedule, moment: int) -> int:
     """The first tick after a moment."""
-    return _ms(next(CronSim(schedule.cron, _moment(moment, schedule.zone))))
+    ticks = map(_ms, CronSim(schedule.cron, _moment(moment, schedule.zone)))
+    # In an hour that comes twice the clock shows again what it has shown: that tick is over.
+    return next(tick for tick in ticks if tick > moment)
 
 
 def due(schedule: Schedule, last: int, now: int) -> list[int]:
@@ -124,9 +128,14 @@ def due(schedule: Schedule, last: int, now: int) -> list[int]:
 
 
 def _backwards(schedule: Schedule, now: int) -> Iterator[int]:
-    # It looks before a whole second.
-    start = _moment(now, schedule.zone).replace(microsecond=0) + timedelta(seconds=1)
-    return map(_ms, CronSim(schedule.cron, start, reverse=True))
+    # It looks before a whole second. Added before there is a time zone: a sum of Python's has
+    # forgotten which of two equal hours it is in.
+    second = now // 1000 * 1000 + 1000
+    if _moment(second, schedule.zone).fold:
+        # The clock has shown before what it will show again: what lies there may be over.
+        second += _FOLD
+    ticks = map(_ms, CronSim(schedule.cron, _moment(second, schedule.zone), reverse=True))
+    return dropwhile(lambda tick: tick > now, ticks)
 
 
 def _moment(at: int, zone: str) -> datetime:

@@ -58,8 +58,8 @@ def redrive(
 
     For each the death that was seen is named, so a death gives one life, however often the
     request is repeated. The command given again after the task died once more sees that death:
-    another life, unless --claim-no or --before says which is meant. With --all, interrupted, it
-    says how to go on so that nobody gets two.
+    another life, unless --claim-no or --before says which is meant. With --all it says how to
+    go on, were it cut short, so that nobody gets two.
     """
     if (task_id is None) is not everything:
         raise click.UsageError("name one ID, or say --all")
@@ -82,6 +82,9 @@ def _redrive_all(meant: Deaths, rate: float | None, dry_run: bool, api: str, as_
         with speaking(api) as client, redriving(terminal(stderr=True)) as show:
 
             def progress(sums: Redriven) -> None:
+                if not said and not dry_run and sums.before is not None:
+                    # Now, for nobody says it who is killed.
+                    click.echo(f"if this is cut short, {_resumed(sums.before)}", err=True)
                 said[:] = [sums]
                 show(sums)
 
@@ -111,8 +114,12 @@ def _stopped(error: BaseException, sums: Redriven, as_json: bool) -> None:
     if as_json:
         print_json({**problem_of(error), **_sums(sums)})
     if sums.before is not None:
-        resumed = f"{sums.before:%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
-        click.echo(f"redriven {sums.redriven}; go on with --before {resumed}", err=True)
+        click.echo(f"redriven {sums.redriven}; {_resumed(sums.before)}", err=True)
+
+
+def _resumed(before: datetime) -> str:
+    """How to go on without a second life for anybody."""
+    return f"go on with --before {before:%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
 
 
 def _sums(done: Redriven) -> Document:

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ftq.text import Document, Json
+from ftq_cli.terminal import harmless
 
 STYLES = {
     "queued": "bright_black",
@@ -33,7 +34,7 @@ def show(console: Console, task: Document) -> None:
             continue
         style = STYLES.get(str(value), "") if name == "state" else ""
         text = _error(value) if name == "last_error" else _text(value)
-        fields.add_row(Text(name, "dim"), Text(text, style))
+        fields.add_row(Text(harmless(name), "dim"), Text(harmless(text), style))
     history = task.get("history")
     claims = _history(history) if isinstance(history, list) and history else ""
     console.print(Group(fields, claims))
@@ -43,7 +44,8 @@ def _history(entries: list[Json]) -> Table:
     table = Table(*_COLUMNS, box=None, header_style="dim", padding=(0, 2, 0, 0))
     for entry in entries:
         if isinstance(entry, dict):
-            table.add_row(*(Text(_text(entry.get(name, "")), no_wrap=True) for name in _COLUMNS))
+            cells = [harmless(_text(entry.get(name, ""))) for name in _COLUMNS]
+            table.add_row(*(Text(cell, no_wrap=True) for cell in cells))
     return table
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ftq_cli.show import STYLES
+from ftq_cli.terminal import harmless
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -113,7 +114,8 @@ def show_dead(console: Console, letters: DeadLetters) -> None:
 
 
 def _what(group: Group) -> Text:
-    return Text.assemble(group.type, "\n", (group.class_name or group.kind, "dim"))
+    what = harmless(group.class_name or group.kind)
+    return Text.assemble(harmless(group.type), "\n", (what, "dim"))
 
 
 def show_stats(console: Console, stats: Stats) -> None:

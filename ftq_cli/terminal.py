@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import sys
 from contextlib import suppress
 from contextvars import ContextVar
@@ -18,6 +19,21 @@ from ftq.text import Json
 
 printed: Final[ContextVar[bool]] = ContextVar("printed", default=False)
 """Whether this command has printed its JSON document: a second one would spoil it."""
+
+
+# What moves a cursor, sets a title, or turns text around: all control characters but a tab and the
+# end of a line, and those that change the direction of writing (Unicode TR 9, "Trojan Source").
+_COMMANDS: Final = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
+
+
+def harmless(text: str) -> str:
+    """Text of somebody else's, such as a payload's, as it can do nothing to a terminal.
+
+    What a terminal would obey is written as JSON escapes it.
+    """
+    return _COMMANDS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 class Terminal(Console):
@@ -56,4 +72,4 @@ def print_json(document: Json) -> None:
     """Print a JSON document; in pure ASCII where the charset is not a Unicode one."""
     printed.set(True)
     legible = "utf" in (sys.stdout.encoding or "").lower()
-    click.echo(json.dumps(document, indent=2, ensure_ascii=not legible))
+    click.echo(harmless(json.dumps(document, indent=2, ensure_ascii=not legible)))

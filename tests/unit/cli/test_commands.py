@@ -174,6 +174,30 @@ def test_a_redrive_that_breaks_off_says_how_to_go_on(bridge: Bridge, door: Door)
     assert ftq(bridge, "redrive", "--all", "--before", "2027-01-15T08:00:00.000Z").code == 0
 
 
+def test_a_redrive_says_before_its_first_write_how_to_go_on_if_it_is_killed(
+    bridge: Bridge, door: Door
+) -> None:
+    dead(door)
+    ran = ftq(bridge, "redrive", "--all", "--json")
+    assert ran.err == "if this is cut short, go on with --before 2027-01-15T08:00:00.000Z\n"
+    assert ran.doc["redriven"] == 1
+    assert ftq(bridge, "redrive", "--all", "--dry-run").err == ""
+
+
+HOSTILE = "\x1b]0;owned\x07\x1b[2J\u009b31m\u202eabc\u2066\x00"
+
+
+def test_nothing_of_a_task_can_command_the_terminal(bridge: Bridge, door: Door) -> None:
+    why = failure("exception", f"Bad{HOSTILE}", HOSTILE)
+    task_id = dead(door, {HOSTILE: f"{HOSTILE}\n👩‍👧 é"}, "a", why)
+    for arguments in (["get", task_id], ["get", task_id, "--json"], ["dead"], ["dead", "--json"]):
+        ran = ftq(bridge, *arguments)
+        assert not {*ran.out} & {*"\x1b\x07\u009b\u202e\u2066\x00"}
+        assert "\\u001b]0;owned\\u0007" in ran.out.replace(" ", "").replace("\n", "")
+    assert "👩‍👧 é" in ftq(bridge, "get", task_id).out
+    assert ftq(bridge, "get", task_id, "--json").doc == door.get(task_id).doc
+
+
 def test_the_dead_are_shown_in_groups(bridge: Bridge, door: Door) -> None:
     for n in range(3):
         dead(door, n, "a.b", OOPS)

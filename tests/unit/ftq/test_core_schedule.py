@@ -89,6 +89,42 @@ def test_looking_forward_and_looking_back_agree(
     assert due(schedule, last, last + ahead) == forward[-MOST_MISSED:]
 
 
+@pytest.mark.parametrize(
+    ("zone", "change"),
+    [
+        ("Europe/Berlin", "2026-03-29T01:00:00Z"),
+        ("Europe/Berlin", "2026-10-25T01:00:00Z"),
+        ("America/New_York", "2026-11-01T06:00:00Z"),
+        ("Australia/Lord_Howe", "2026-04-04T15:00:00Z"),  # by half an hour
+    ],
+)
+@pytest.mark.parametrize(
+    "cron", ["* * * * *", "*/30 * * * *", "*/20 1-2 * * *", "30 2 * * *", "45 1 * * *", "0 3 * * *"]
+)
+def test_as_clocks_change_each_tick_is_due_in_its_minute_and_never_before_now(
+    cron: str, zone: str, change: str
+) -> None:
+    schedule = Schedule("t", cron, zone)
+    start, end = at(change) - 3 * HOUR, at(change) + 3 * HOUR
+    forward, tick = [], start
+    while (tick := next_after(schedule, tick)) <= end:
+        forward.append(tick)
+    assert forward == sorted({*forward})
+    found, last = [], start
+    for now in range(start + MINUTE, end + 1, MINUTE):
+        assert next_after(schedule, now) > now
+        for each in due(schedule, last, now):
+            assert now - each < MINUTE
+            found.append(last := each)
+    assert found == forward
+
+
+def test_a_tick_of_the_first_of_two_equal_hours_is_found_in_the_second() -> None:
+    early = Schedule("report", "30 2 * * *", "Europe/Berlin")
+    tick = at("2026-10-25T00:30:00Z")
+    assert due(early, tick - DAY, at("2026-10-25T01:10:00Z")) == [tick]
+
+
 # --- as users declare them --------------------------------------------------------------------
 
 
