@@ -9,7 +9,7 @@ newer producer can add some; another major version is refused.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from ftq.limits import (
@@ -21,7 +21,7 @@ from ftq.limits import (
     TYPE_PATTERN,
 )
 from ftq.task import Task
-from ftq.text import Json, NotJson, dump, parse, size
+from ftq.text import Document, Json, NotJson, dump, parse, size
 from ftq.value import value
 
 VERSION: Final = 1
@@ -34,7 +34,6 @@ class Envelope:
     Attributes:
         id: The task.
         type: Its type; '' if the message has none that is well-formed.
-        payload: The payload as canonical JSON text; None if the message does not carry it.
         correlation_id: Follows the task through every program; '' if none was given.
         tenant: On whose behalf, or ''.
         created_at: Milliseconds since the epoch; 0 if not given.
@@ -42,10 +41,21 @@ class Envelope:
 
     id: str
     type: str
-    payload: str | None
     correlation_id: str = ""
     tenant: str = ""
     created_at: int = 0
+    _frame: Document = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def payload(self) -> str | None:
+        """The payload as canonical JSON text; None if the message does not carry it.
+
+        Written when it is asked for: nearly always the record has it, and nobody asks.
+        """
+        if "payload" not in self._frame:
+            return None
+        text = dump(self._frame["payload"])
+        return text if size(text) <= PAYLOAD_BYTES else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,19 +118,12 @@ def decode(body: str) -> Envelope | Unreadable:
     return Envelope(
         id=task_id,
         type=type_ if TYPE_PATTERN.fullmatch(type_) else "",
-        payload=_payload(frame),
         correlation_id=correlation_id if CORRELATION_PATTERN.fullmatch(correlation_id) else "",
         tenant=tenant if TENANT_PATTERN.fullmatch(tenant) else "",
         created_at=created if type(created) is int and 0 < created < 10**14 else 0,
+        _frame=frame,
     )
 
 
 def _text(value: Json) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _payload(frame: dict[str, Json]) -> str | None:
-    if "payload" not in frame:
-        return None
-    text = dump(frame["payload"])
-    return text if size(text) <= PAYLOAD_BYTES else None

@@ -181,27 +181,29 @@ class Claims:
 
     def _direct(self, received: Received, envelope: Envelope) -> Task | NotATask:
         """The record of a message that was sent straight to the queue."""
-        if envelope.payload is None or not envelope.type:
+        payload = envelope.payload
+        if payload is None or not envelope.type:
             return NotATask("a message without a record needs a type and a payload within limits")
         created = envelope.created_at or received.message.sent_at or received.at
-        large = size(envelope.payload) > INLINE_PAYLOAD_BYTES
+        large = size(payload) > INLINE_PAYLOAD_BYTES
         return Task(
             id=envelope.id,
             type=envelope.type,
             queue=received.queue.url,
             state=State.QUEUED,
-            fingerprint=fingerprint(envelope.type, envelope.payload),
+            fingerprint=fingerprint(envelope.type, payload),
             correlation_id=envelope.correlation_id or envelope.id,
             tenant=envelope.tenant,
             trace=kept_trace(received.message.trace),
             created_at=created,
             sent_at=received.message.sent_at,
             due_at=received.at + self.grace,
-            payload=None if large else envelope.payload,
+            payload=None if large else payload,
         )
 
     async def _store_beside(self, task: Task, envelope: Envelope) -> None:
-        if task.payload is None and envelope.payload is not None:
+        payload = envelope.payload if task.payload is None else None
+        if payload is not None:
             key = payload_key(task.id, task.fingerprint)
             expires_at = (self.world.now() + 2 * self.retention) // 1000
-            await self.store.put_beside(key, envelope.payload, expires_at)
+            await self.store.put_beside(key, payload, expires_at)
