@@ -65,9 +65,11 @@ class Batcher(Generic[T, R]):
         Raises:
             Exception: Whatever the flush raised.
         """
-        waiting = _Waiting(item, asyncio.get_running_loop().create_future())
+        # Asked for once for each item: Python 3.11 makes a system call of it (getpid).
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(item, loop.create_future())
         self._pending.append(waiting)
-        self._plan()
+        self._plan(loop)
         result: R = await waiting.future
         return result
 
@@ -78,8 +80,8 @@ class Batcher(Generic[T, R]):
             if self._calls:
                 await asyncio.wait(self._calls)
 
-    def _plan(self) -> None:
-        loop, expects = asyncio.get_running_loop(), bool(self._calls) or self._busy
+    def _plan(self, loop: asyncio.AbstractEventLoop) -> None:
+        expects = bool(self._calls) or self._busy
         if len(self._pending) >= self._size and expects:
             self._start_ready()
         elif self._timer is None and expects:
@@ -93,7 +95,7 @@ class Batcher(Generic[T, R]):
         self._timer = None
         self._start_ready(lingered=lingered)
         if self._pending and not lingered:
-            self._plan()
+            self._plan(asyncio.get_running_loop())
 
     def _start_ready(self, *, lingered: bool = False) -> None:
         while self._pending and len(self._calls) < self._in_flight:
@@ -110,7 +112,7 @@ class Batcher(Generic[T, R]):
         if self._pending:
             self._start_ready()
             if self._pending and self._timer is None:
-                self._plan()
+                self._plan(call.get_loop())
 
     def _take(self) -> list[_Waiting[T, R]]:
         batch: list[_Waiting[T, R]] = []

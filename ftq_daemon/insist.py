@@ -9,7 +9,7 @@ from ftq.errors import Throttled, Unavailable
 from ftq.wire.statements import Statement
 from ftq.wire.table import Duplicate, Refused, Written
 from ftq_daemon.queue import Received
-from ftq_daemon.store import Store, in_seconds
+from ftq_daemon.store import Store
 
 # Visibility timeouts for which it is tried, and for which the message is kept hidden.
 PATIENCE: Final = 10
@@ -28,11 +28,12 @@ async def insist(
         CallError: It could not be written, long past the end of the lease.
     """
     loop, visibility = asyncio.get_running_loop(), received.queue.visibility
-    patience = in_seconds(PATIENCE * visibility)
-    kept_until = in_seconds(KEPT * visibility)
+    began = loop.time()
+    patience = began + PATIENCE * visibility
+    kept_until = began + KEPT * visibility
     while True:
         try:
-            return await store.write(statement, in_seconds(visibility / 4))
+            return await store.write(statement, loop.time() + visibility / 4)
         except (Throttled, Unavailable):
             if loop.time() > patience:
                 raise

@@ -126,7 +126,7 @@ class Runner:
         attempt: Attempt,
     ) -> bool:
         """Wait until a call has ended by itself, or has to."""
-        loop = asyncio.get_running_loop()
+        loop = call.get_loop()
         over: asyncio.Future[None] = loop.create_future()
 
         def wake(_: object = None) -> None:

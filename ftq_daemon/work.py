@@ -152,7 +152,8 @@ class Work:
         self.running[attempt] = None
         self.suspects += suspect
         self.beat.hold(holding)
-        started = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        started = loop.time()
         outcome: Outcome
         wait = 0
         try:
@@ -166,7 +167,7 @@ class Work:
             del self.running[attempt]
             self.suspects -= suspect
             await self.beat.release(holding)
-        seconds = asyncio.get_running_loop().time() - started
+        seconds = loop.time() - started
         return Ran(claim.task, outcome, handler.retry, seconds, holding.cancel_asked, wait)
 
     async def _prepared(
