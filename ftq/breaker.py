@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+from ftq.value import value
+
 BUCKETS: Final = 10
 # Failures in a row must go on for this long: of a hundred in a second, ten in a row are chance.
 # A task dies no sooner than after two hides of SQS, a second each at least, so none dies of it.
@@ -117,7 +119,7 @@ class BreakerPolicy:
         return max(1, round(1000 * min(self.cap, self.base * 2.0 ** min(openings, 30))))
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Bucket:
     """Calls that ended within one slice of the window."""
 
@@ -150,7 +152,7 @@ class Row:
 _NO_ROW: Final = Row()
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Breaker:
     """The state of one breaker.
 
