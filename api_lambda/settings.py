@@ -23,6 +23,9 @@ _ORIGIN: Final = re.compile(
 )
 
 
+MOST_PORT: Final = 65_535
+
+
 def _origins(value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -31,6 +34,9 @@ def _origins(value: object) -> object:
         # As browsers write it, since it is compared whole; `*` would be for everybody.
         if not _ORIGIN.fullmatch(each):
             raise ValueError(f"{each!r} is no origin such as https://app.example.com")
+        port = re.search(r":(\d+)$", each)
+        if port and int(port[1]) > MOST_PORT:
+            raise ValueError(f"{each!r} has a port beyond {MOST_PORT}")
         if re.fullmatch(r"http:.*:80|https:.*:443", each):
             raise ValueError(f"{each!r} names the default port, which browsers leave out")
     return tuple(found)

@@ -90,7 +90,7 @@ def test_origins_are_set_apart_by_commas_or_spaces() -> None:
     "origin",
     ["*", "null", "app.example.com", "https://a.example/", "https://a.example/x", "https://*.a.example",
      "https://A.example", "ftp://a.example", "https://u@a.example", "https://a.example:443",
-     "http://a.example:80", "https://a.example:0", "https://a..example", "https://"],
+     "http://a.example:80", "https://a.example:99999", "https://a.example:0", "https://a..example", "https://"],
 )  # fmt: skip
 def test_what_is_no_origin_is_refused_at_start(origin: str) -> None:
     with pytest.raises(SettingsError) as caught:
