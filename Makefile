@@ -55,6 +55,7 @@ check: lint types imports ## Format, lint, types, import rules, and the tests wi
 lint: .venv/.dev ## Check format and lint
 	@$(BIN)/ruff format --check
 	@$(BIN)/ruff check
+	@$(BIN)/hadolint Dockerfile tests/deploy/stand_in/Dockerfile
 
 .PHONY: types
 types: .venv/.dev ## Check types
