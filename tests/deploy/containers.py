@@ -56,6 +56,7 @@ class Engine:
         done = subprocess.run(
             words,
             env=self.environ,
+            cwd=lab.WHERE,  # where one killed for its memory leaves a file that says so
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
