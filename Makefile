@@ -48,8 +48,17 @@ soak: .venv/.dev ## Play schedules in the simulator, as many as wanted: SEEDS=0.
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
 .PHONY: check
-check: lint types imports ## Format, lint, types, import rules, and the tests with no backend left out
+check: lint types imports chromium ## Format, lint, types, import rules, and the tests with no backend left out
 	@$(MAKE) --no-print-directory test FTQ_TEST_REQUIRE_BACKENDS=1
+
+# The console's tests need a browser, and leave themselves out loudly without one.
+.PHONY: chromium
+chromium: ## Have Chromium for the tests of the console: installed on Debian, by root
+	@command -v chromium chromium-browser >/dev/null || { \
+		command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && echo "Installing Chromium ..." \
+		&& apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -qq -y --no-install-recommends chromium >/dev/null 2>&1; } \
+		|| echo "THE CONSOLE IS NOT TESTED: there is no Chromium on this machine." >&2
 
 .PHONY: lint
 lint: .venv/.dev ## Check format and lint

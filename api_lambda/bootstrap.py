@@ -69,6 +69,7 @@ def build(settings: ApiSettings, port: SyncPort, environ: Mapping[str, str] = os
             trace=lambda: environ.get("_X_AMZN_TRACE_ID", ""),
             dlq_url=settings.dlq_url or "",
             tell=teller.submissions if settings.emf == "on" else lambda answered: None,
+            console=settings.console,
             audits_all=settings.audit == "all",
             sleep=time.sleep,
         ),

@@ -91,15 +91,17 @@ class Response:
 
     Attributes:
         status: The status.
-        body: The document; None sends no body.
+        body: The document; None sends no body, or `text`.
         headers: Headers besides those that every response has.
         media_type: What the document is.
+        text: A document that is no JSON.
     """
 
     status: int
     body: Mapping[str, object] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     media_type: str = "application/json"
+    text: str = ""
 
 
 def read_request(given: object) -> Request:
@@ -147,9 +149,10 @@ def _caller(authorizer: Mapping[str, object]) -> str:
 def answer(response: Response, correlation_id: str) -> Answer:
     """A response as API Gateway takes it."""
     headers = {**SECURITY, CORRELATION: correlation_id, **response.headers}
-    body = ""
-    if response.body is not None:
+    body = response.text
+    if response.body is not None or body:
         headers["content-type"] = response.media_type
+    if response.body is not None:
         # ASCII only: what a client sent comes back legible, and no surrogate breaks the reply.
         body = json.dumps(response.body, separators=(",", ":"))
     return {

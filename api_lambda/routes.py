@@ -86,6 +86,12 @@ def _openapi(service: Service, request: Request) -> Response:
     return openapi(service, request)
 
 
+def _console(service: Service, request: Request) -> Response:
+    from api_lambda.console import console
+
+    return console(service, request)
+
+
 ROUTES: Final[tuple[tuple[str, str, Endpoint], ...]] = (
     ("POST", "/tasks", submit),
     ("POST", "/tasks/batch", _submit_batch),
@@ -98,6 +104,7 @@ ROUTES: Final[tuple[tuple[str, str, Endpoint], ...]] = (
     ("GET", "/stats", _stats),
     ("GET", "/health", health),
     ("GET", "/openapi.json", _openapi),
+    ("GET", "/console", _console),
 )
 
 
@@ -155,7 +162,7 @@ class Api:
                 ms=round((self.service.monotonic() - began) * 1000, 1),
             )
         if request.method == "HEAD":
-            response = replace(response, body=None)
+            response = replace(response, body=None, text="")
         if self.origins:
             allow = response.headers.get("allow", "") if request.method == "OPTIONS" else ""
             more = cors_headers(request, self.origins, allow)

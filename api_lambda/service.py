@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
+from api_lambda.settings import ConsoleMode
 from ftq.errors import Throttled
 from ftq.ports import Call, Reply, SyncPort
 from ftq.registry import Registry
@@ -26,6 +27,7 @@ class Service:
         port: The way to AWS.
         table: The table of records.
         dlq_url: The dead-letter queue, or ''.
+        console: What the console offers, if there is to be one.
         audits_all: Whether submissions are in the audit stream too.
         terms: What is added to each submission.
         registry: The handlers that types and payloads are checked against, if they are known.
@@ -48,6 +50,7 @@ class Service:
     trace: Callable[[], str]
     dlq_url: str = ""
     tell: Callable[[Iterable[tuple[str, int]]], None] = lambda answered: None
+    console: ConsoleMode = "read"
     audits_all: bool = False
     sleep: Callable[[float], None] = lambda seconds: None
     last: float = math.inf

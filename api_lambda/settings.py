@@ -42,6 +42,7 @@ def _origins(value: object) -> object:
     return tuple(found)
 
 
+ConsoleMode = Literal["read", "write", "off"]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
 
 
@@ -61,6 +62,8 @@ class ApiSettings(Settings):
         cors_origins: Web origins whose pages may ask, besides the API's own; none if left out.
         service: The service's name in metrics, as the daemon has it.
         emf: Whether metrics are said in the log.
+        console: Whether `GET /console` shows a page, and whether it offers to cancel and redrive.
+            Whoever may call the API's routes may do both without it.
         api_client: Who makes the calls to AWS: `direct` where it can, or always `botocore`.
     """
 
@@ -75,4 +78,5 @@ class ApiSettings(Settings):
     cors_origins: Origins = ()
     service: ServiceName = "ftq"
     emf: Literal["on", "off"] = "on"
+    console: ConsoleMode = "read"
     api_client: ApiClient = "direct"

@@ -32,7 +32,8 @@ from ftq_daemon.settings import DaemonSettings
 HOST: Final = "127.0.0.1"
 DEMO_HANDLERS: Final = "ftq_cli.demo:registry"
 # A local queue is polled with short waits, so that Ctrl-C is not kept waiting.
-_DEFAULTS: Final = {"FTQ_WAIT_SECONDS": "2"}
+# Whoever reaches this API may do everything by it.
+_DEFAULTS: Final = {"FTQ_WAIT_SECONDS": "2", "FTQ_CONSOLE": "write"}
 _FIXED: Final = {"FTQ_HEALTH_HOST": HOST, "FTQ_HEALTH_PORT": "0"}
 
 
@@ -91,6 +92,11 @@ class Local:
     def aws_endpoint_url(self) -> str | None:
         """Where its AWS answers; None if there is no one endpoint for all of it."""
         return self.environ.get(ENDPOINT)
+
+    @property
+    def console_url(self) -> str | None:
+        """The page for people; None if there is to be none."""
+        return None if self.environ.get("FTQ_CONSOLE") == "off" else f"{self.api_url}/console"
 
     def changed(self, number: int, child: Child | None) -> None:
         """Note that a daemon is ready, or died."""

@@ -69,8 +69,7 @@ def describe(it: Local) -> dict[str, Json]:
     """What ``up.json`` says."""
     return {
         "api_url": it.api_url,
-        # Null until there is a console.
-        "console_url": None,
+        "console_url": it.console_url,
         "aws_endpoint_url": it.aws_endpoint_url,
         "queue_url": it.made.queue_url,
         "dlq_url": it.made.dlq_url,

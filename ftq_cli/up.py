@@ -60,6 +60,8 @@ async def up(options: Options, state: Path) -> int:
 def _welcome(console: Console, it: Local, state: Path) -> None:
     lines = Table.grid(padding=(0, 2))
     lines.add_row("API", f"[bold]{it.api_url}[/]")
+    if it.console_url is not None:
+        lines.add_row("console", f"[bold]{it.console_url}[/]")
     lines.add_row("AWS", described(it.environ))
     lines.add_row("queue", it.made.queue_url)
     lines.add_row("table", it.made.table)

@@ -139,11 +139,13 @@ def _responses(operation: Operation, examples: Sequence[Mapping[str, Json]]) -> 
     headers: dict[str, Json] = {"X-Correlation-Id": {"$ref": "#/components/headers/CorrelationId"}}
     if operation.location:
         headers["Location"] = {"$ref": "#/components/headers/Location"}
-    schema: Json = {"type": "object"} if operation.answer is None else ref(operation.answer)
+    schema: Json = {"type": "object" if "json" in operation.media_type else "string"}
+    if operation.answer is not None:
+        schema = ref(operation.answer)
     good: dict[str, Json] = {
         "description": operation.summary,
         "headers": headers,
-        "content": {"application/json": {"schema": schema, **_told(examples, operation.status)}},
+        "content": {operation.media_type: {"schema": schema, **_told(examples, operation.status)}},
         **_if_any("links", {name: _link(each) for name, each in (operation.links or {}).items()}),
     }
     kinds: dict[int, list[Kind]] = {}

@@ -19,6 +19,7 @@ from api_lambda.problems import (
     ALREADY_FINAL,
     ENCODED,
     KEY_CONFLICT,
+    NO_ROUTE,
     NO_TASK,
     NOT_DEAD,
     NOT_JSON,
@@ -77,13 +78,14 @@ class Operation:
         tag: What it is about.
         summary: What it does.
         status: The status when it did that.
-        answer: The answer's shape: a TypedDict; None is any JSON object.
+        answer: The answer's shape: a TypedDict; None is any JSON object, or text.
         asks: The body's shape; None takes no body.
         body_required: Whether there has to be a body.
         parameters: Its parameters, besides X-Correlation-Id, which all have.
         problems: How it may end besides, and besides what all have.
         location: Whether the answer says where its result can be found.
         links: What can be asked for next, by name.
+        media_type: What the answer is.
     """
 
     id: str
@@ -97,6 +99,7 @@ class Operation:
     problems: tuple[Kind, ...] = ()
     location: bool = False
     links: Mapping[str, Link] | None = None
+    media_type: str = "application/json"
 
 
 def _pattern(pattern: str) -> Mapping[str, Json]:
@@ -250,5 +253,14 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
         summary="This document",
         status=200,
         answer=None,
+    ),
+    ("GET", "/console"): Operation(
+        id="getConsole",
+        tag="service",
+        summary="A page for people, over these routes",
+        status=200,
+        answer=None,
+        problems=(NO_ROUTE,),
+        media_type="text/html",
     ),
 }

@@ -32,7 +32,8 @@ def test_up_says_where_everything_is_and_ends_in_order_on_ctrl_c(tmp_path: Path)
         said = running.said
         names = "api_url console_url aws_endpoint_url queue_url dlq_url table daemons"
         assert list(said) == names.split()
-        assert said["console_url"] is None
+        assert said["console_url"] == f"{running.api}/console"
+        assert fetch(f"{running.api}/console") == 200
         assert fetch(f"{running.api}/health") == 200
         daemons = said["daemons"]
         assert isinstance(daemons, list)

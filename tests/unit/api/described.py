@@ -33,10 +33,11 @@ def is_described(
 
 def faults_of(method: str, path: str, status: int, media_type: str, body: str) -> list[str]:
     """What is not as the description of a route has it."""
-    validator = _validators().get((method, path, status, media_type))
+    validator = _validators().get((method, path, status, media_type.partition(";")[0]))
     if validator is None:
         return [f"{status} as {media_type} is not described"]
-    return [each.message for each in validator.iter_errors(json.loads(body))]
+    said = json.loads(body) if "json" in media_type else body
+    return [each.message for each in validator.iter_errors(said)]
 
 
 def schema_faults(schema: Json, value: Json) -> list[str]:
