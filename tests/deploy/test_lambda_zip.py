@@ -47,6 +47,9 @@ def test_it_holds_the_api_the_library_and_pydantic_and_nothing_else(built: Path)
         "typing_inspection",
     }
     assert "api_lambda/handler.py" in names
+    assert {f"api_lambda/console/{name}" for name in ("index.html", "app.css", "app.js")} <= {
+        *names
+    }
     assert not [name for name in names if "test" in name.rpartition("/")[2].split("_")]
     assert not [name for name in names if name.startswith(("ftq/testing", "ftq/client"))]
 
