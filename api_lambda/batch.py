@@ -22,6 +22,7 @@ from api_lambda.service import Service
 from api_lambda.submit import Accepted, Asked, accept, accepted, conflict, ready
 from api_lambda.traces import trace_of
 from ftq.errors import KeyConflict
+from ftq.redaction import Names
 from ftq.submission import same_task
 from ftq.task import Task
 from ftq.text import Json
@@ -82,7 +83,7 @@ def submit_batch(service: Service, request: Request) -> Response:
         entry if isinstance(entry, Problem) else _answer(entry, first, answers) for entry in entries
     ]
     service.tell(_told(entry, each) for entry, each in zip(entries, results, strict=True))
-    told: Results = {"results": [_result(each) for each in results]}
+    told: Results = {"results": [_result(each, service.names) for each in results]}
     return Response(200, told)
 
 
@@ -115,7 +116,7 @@ def _told(entry: Asked | Problem, found: Task | Problem) -> tuple[str, int]:
     return type_, found.kind.status if isinstance(found, Problem) else 202
 
 
-def _result(found: Task | Problem) -> Taken | Refused:
+def _result(found: Task | Problem, names: Names) -> Taken | Refused:
     if isinstance(found, Problem):
-        return {"status": found.kind.status, "problem": found.document(ERRORS)}
+        return {"status": found.kind.status, "problem": found.document(ERRORS, names)}
     return {"status": 202, **accepted(found)}

@@ -72,9 +72,9 @@ def build(settings: ApiSettings, port: SyncPort, environ: Mapping[str, str] = os
             console=settings.console,
             audits_all=settings.audit == "all",
             sleep=time.sleep,
+            names=settings.redact,
         ),
         frozenset(settings.cors_origins),
-        settings.redact,
         settings.log_sample,
     )
 

@@ -7,7 +7,7 @@ import uuid
 
 from api_lambda.bootstrap import api
 from api_lambda.http import Answer, answer
-from api_lambda.log import configure, log, log_bug
+from api_lambda.log import ensure, log, log_bug
 from api_lambda.problems import BUG, Problem
 from ftq.errors import RegistryError, SettingsError
 
@@ -22,9 +22,9 @@ def handler(event: object, context: object) -> Answer:
     try:
         return api().handle(event)
     except (SettingsError, RegistryError) as error:
-        configure("INFO")
+        ensure()
         log(logging.ERROR, "api.misconfigured", problems=[*str(error).splitlines()])
     except Exception as error:  # whatever it is, the client gets JSON
-        configure("INFO")
+        ensure()
         log_bug("api.bug", error)
     return answer(Problem(BUG, "The request could not be served.").response(), uuid.uuid4().hex)

@@ -61,6 +61,12 @@ def configure(level: str, names: Names = USUAL) -> None:
     logging.captureWarnings(True)
 
 
+def ensure() -> None:
+    """Configure what was not configured yet: what the settings said stays as they said it."""
+    if _LINES not in LOGGER.handlers:
+        configure("INFO")
+
+
 def log(level: int, event: str, **fields: Json) -> None:
     """Log an event with its fields. Payloads are never among them."""
     LOGGER.log(level, event, extra={"fields": fields})

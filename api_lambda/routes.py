@@ -28,7 +28,6 @@ from api_lambda.submit import submit
 from api_lambda.tasks import show
 from ftq.errors import CallError
 from ftq.limits import CORRELATION_PATTERN
-from ftq.redaction import USUAL, Names
 from ftq.sample import kept
 
 Endpoint: TypeAlias = Callable[[Service, Request], Response]
@@ -132,13 +131,11 @@ class Api:
     Attributes:
         service: What the routes work with.
         origins: The web origins whose pages may ask.
-        names: Secret names beside the usual ones.
         share: The share of the lines about requests that went well that is logged.
     """
 
     service: Service
     origins: frozenset[str] = frozenset()
-    names: Names = USUAL
     share: float = 1.0
 
     def handle(self, event: object) -> Answer:
@@ -180,7 +177,7 @@ class Api:
                 raise invalid(("X-Correlation-Id", must))
             return template, endpoint(self.service.for_request(), request)
         except Problem as problem:
-            return template, problem.response(self.names)
+            return template, problem.response(self.service.names)
         except CallError as error:
             log(
                 logging.WARNING,

@@ -10,6 +10,7 @@ from typing import Final
 from api_lambda.settings import ConsoleMode
 from ftq.errors import Throttled
 from ftq.ports import Call, Reply, SyncPort
+from ftq.redaction import USUAL, Names
 from ftq.registry import Registry
 from ftq.submission import Terms
 
@@ -38,6 +39,7 @@ class Service:
         tell: Is told of submissions: the type of each, and the status that answered it.
         sleep: Waits for so many seconds.
         last: When the last call of this request may begin, on the monotonic clock.
+        names: Secret names beside the usual ones.
     """
 
     port: SyncPort
@@ -54,6 +56,7 @@ class Service:
     audits_all: bool = False
     sleep: Callable[[float], None] = lambda seconds: None
     last: float = math.inf
+    names: Names = USUAL
 
     def for_request(self) -> Service:
         """The same service, with a port that starts no call too late for this request."""

@@ -10,6 +10,7 @@ from typing import Final
 from botocore import xform_name
 
 from ftq.ports import Call
+from ftq.redaction import redact_text
 from ftq.text import Document, dump
 
 
@@ -42,6 +43,11 @@ class Finding:
     level: Level
     detail: str
     mend: str = ""
+
+    def __post_init__(self) -> None:
+        """Redact the words: settings are quoted in them, and whatever AWS's client raised."""
+        for name in ("detail", "mend"):
+            object.__setattr__(self, name, redact_text(getattr(self, name)))
 
     @property
     def ok(self) -> bool | None:

@@ -58,11 +58,13 @@ class Lines:
         """Write whole lines, now or when there is room. From any thread; never blocks or raises."""
         with self._lock:
             if not self._behind and len(line) <= _AT_ONCE and self._has_room():
-                self._out(line)
+                if not self._out(line + self._told(self._untold) if self._untold else line):
+                    self._lose(line)
+                else:
+                    self._untold = 0
                 return
             if self._bytes + len(line) > self._most:
-                self.lost += line.count(b"\n")
-                self._untold += line.count(b"\n")
+                self._lose(line)
                 return
             self._waiting.append(line)
             self._bytes += len(line)
@@ -110,16 +112,23 @@ class Lines:
                     return
                 line = self._waiting.popleft()
                 self._bytes -= len(line)
-                if not self._waiting and self._untold:
-                    line += self._told(self._untold)
-                    self._untold = 0
-            self._out(line)
+                untold = 0 if self._waiting else self._untold
+            out = self._out(line + self._told(untold) if untold else line)
+            with self._lock:
+                if out:
+                    self._untold -= untold
+                else:
+                    self._lose(line)
 
-    def _out(self, line: bytes) -> None:
+    def _lose(self, line: bytes) -> None:
+        self.lost += line.count(b"\n")
+        self._untold += line.count(b"\n")
+
+    def _out(self, line: bytes) -> bool:
+        """Whether all of it was written. A reader that is gone is no reason to stop working."""
         rest = memoryview(line)
-        # A reader that is gone is no reason to stop working.
         with contextlib.suppress(OSError):
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
-            return
-        self.lost += line.count(b"\n")
+            return True
+        return False

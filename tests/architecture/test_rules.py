@@ -145,6 +145,72 @@ def undocumented_in(module: ast.Module) -> list[str]:
     return found
 
 
+# Where text leaves a program: each redacts what it is given, or says what was redacted as it was
+# made (FtqError). `ftq_cli` talks to a terminal by design, by rich and click.
+SEAMS = {
+    "api_lambda/log.py",
+    "ftq_cli/api_server.py",  # where it listens, to who started it
+    "ftq_daemon/__main__.py",  # settings that are refused
+    "ftq_daemon/children/program.py",  # flushes what a handler printed
+    "ftq_daemon/healthcheck.py",  # what Docker shows
+    "ftq_daemon/sinks/lines.py",
+    "ftq_daemon/sinks/log.py",
+    "ftq_daemon/sinks/printed.py",
+}
+STREAMS = {"stdout", "stderr", "__stdout__", "__stderr__"}
+ON_THE_SPOT = {"basicConfig", "StreamHandler", "FileHandler", "PrintLogger", "print_exc"}
+
+
+def outlets_in(module: ast.Module) -> list[int]:
+    """The lines that say something past the log: prints, writes to a stream, handlers of logs."""
+    found: list[int] = []
+    for node in ast.walk(module):
+        match node:
+            case ast.Call(func=ast.Name("print")):
+                found.append(node.lineno)
+            case ast.Attribute(value=ast.Attribute(attr=stream) | ast.Name(stream), attr=done):
+                writes = stream in STREAMS and done in ("write", "writelines", "buffer")
+                if writes or done in ON_THE_SPOT or (stream, done) == ("os", "write"):
+                    found.append(node.lineno)
+            case ast.ImportFrom(names=names):
+                if any(each.name in ON_THE_SPOT | STREAMS for each in names):
+                    found.append(node.lineno)
+    return found
+
+
+SILENT = [
+    path
+    for path in MODULES
+    if path.relative_to(ROOT).as_posix() not in SEAMS
+    and (path.relative_to(ROOT).parts[0] != "ftq_cli")
+]
+
+
+@named(SILENT)
+def test_nothing_is_said_but_through_the_seam_that_redacts(path: Path) -> None:
+    assert outlets_in(tree(path)) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "print(1)",
+        "sys.stderr.write('a')",
+        "sys.__stdout__.write('a')",
+        "sys.stdout.buffer.write(b'a')",
+        "stderr.write('a')",
+        "from sys import stdout",
+        "logging.basicConfig()",
+        "logging.StreamHandler()",
+        "from logging import StreamHandler",
+        "traceback.print_exc()",
+        "os.write(1, b'a')",
+    ],
+)
+def test_what_is_said_past_the_log_is_seen(source: str) -> None:
+    assert outlets_in(ast.parse(source)) == [1]
+
+
 def package_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).parent.parts)
 

@@ -127,3 +127,21 @@ def test_each_setting_of_a_function_is_known_to_it(function: str) -> None:
     names = {name.removeprefix("FTQ_").lower() for name in environment["Variables"]}
 
     assert names - {"release"} <= set(ApiSettings.model_fields)
+
+
+def test_what_is_told_is_a_parameter_of_both_stacks_with_the_programs_own_defaults() -> None:
+    told = {"LogLevel": "log_level", "LogSample": "log_sample", "Redact": "redact"}
+    told["Audit"] = "audit"
+    for part, model, more in (
+        ("daemon", DaemonSettings, {"TraceSample": "trace_sample"}),
+        ("api", ApiSettings, {}),
+    ):
+        found = template(part)
+        parameters = cast("dict[str, dict[str, Json]]", found["Parameters"])
+        text = json.dumps(found["Resources"])
+        for name, setting in {**told, **more}.items():
+            field = model.model_fields[setting]
+            default = str(field.default) if setting == "redact" else field.default
+            assert parameters[name]["Default"] == default
+            assert f"FTQ_{setting.upper()}" in text
+            assert f'{{"Ref": "{name}"}}' in text

@@ -9,6 +9,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import structlog
@@ -192,6 +193,17 @@ def test_no_secret_leaves_the_api_but_to_whom_it_belongs(
     out, err = capfd.readouterr()
     assert len([json.loads(line) for line in out.splitlines()]) == 6
     assert BIRD not in f"{out}{err}{refused.body}{foreign.body}{taken.body}"
+
+
+def test_names_of_ones_own_are_secret_in_each_result_of_a_batch_too() -> None:
+    door = Door(registry=nest())
+    door.api = replace(door.api, service=replace(door.api.service, names=read_names("user")))
+    asked: Json = {"type": "nest.login", "payload": {"user": f"bad user={BIRD}-user"}}
+    one = door.post(asked)
+    answered = door.ask("POST", "/tasks/batch", json.dumps({"tasks": [asked]}))
+    assert (one.status, answered.status) == (422, 200)
+    assert "[redacted]" in answered.body
+    assert BIRD not in f"{one.body}{answered.body}"
 
 
 @pytest.mark.parametrize("model", [ApiSettings, DaemonSettings])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import textwrap
@@ -12,8 +13,11 @@ import pytest
 
 from api_lambda import bootstrap
 from api_lambda.handler import handler
+from api_lambda.log import LOGGER, JsonLines, configure
+from api_lambda.routes import Api
 from api_lambda.settings import ApiSettings
 from ftq import Registry, RegistryError, SettingsError
+from ftq.redaction import read_names
 from ftq.registry import load
 from ftq.settings import read as read_settings
 from ftq.testing import MemoryAws, MemorySyncPort
@@ -170,3 +174,17 @@ def test_a_registry_that_cannot_be_loaded_says_why(
         (modules / f"{path.partition(':')[0]}.py").write_text(source)
     with pytest.raises(RegistryError, match=why):
         load(path)
+
+
+def test_a_bug_leaves_the_log_as_the_settings_made_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = read_names("shoe")
+    configure("WARNING", names)
+
+    def broken() -> Api:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("api_lambda.handler.api", broken)
+    assert handler({}, None)["statusCode"] == 500
+    (lines,) = LOGGER.handlers
+    assert isinstance(lines, JsonLines)
+    assert (LOGGER.level, lines.names) == (logging.WARNING, names)

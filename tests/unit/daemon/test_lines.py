@@ -113,6 +113,23 @@ def test_a_reader_that_is_gone_raises_nothing(pipe: tuple[int, int]) -> None:
     assert lines.lost == 2
 
 
+def test_what_a_fault_took_is_told_as_soon_as_lines_go_out_again(pipe: tuple[int, int]) -> None:
+    reader, writer = pipe
+    lines = Lines(writer, told)
+    os.close(reader)
+    lines.write(b"taken\n")
+    again, better = os.pipe()
+    try:
+        os.dup2(better, writer)
+        lines.write(b"here\n")
+        lines.write(b"and here\n")
+        assert os.read(again, 100) == b"here\nlost 1\nand here\n"
+    finally:
+        os.close(again)
+        os.close(better)
+    assert lines.lost == 1
+
+
 def test_closing_waits_for_what_is_on_its_way_but_not_for_ever(pipe: tuple[int, int]) -> None:
     reader, writer = pipe
     lines = Lines(writer, told)
