@@ -91,11 +91,15 @@ class Cancelled:
 
 @dataclass(frozen=True, slots=True)
 class ClaimLost:
-    """The claim went to somebody else; nothing was written or deleted."""
+    """The claim went to somebody else; nothing was written or deleted.
+
+    `seconds` is the handler's time: it ended when it was told to, and not when this is known.
+    """
 
     name: ClassVar[str] = "task.claim_lost"
     task: Task
     why: str
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

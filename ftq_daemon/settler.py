@@ -58,7 +58,8 @@ class Settler:
                 the task then finds the claim lapsed.
         """
         if isinstance(verdict, Abandon):
-            self.events.emit(facts.ClaimLost(ran.task, "the lease ended or was taken over"))
+            why = "the lease ended or was taken over"
+            self.events.emit(facts.ClaimLost(ran.task, why, ran.seconds))
             return
         if isinstance(verdict, Lapse):
             await self._lapse(received, ran, verdict)
@@ -90,7 +91,8 @@ class Settler:
             after = follow(State.RUNNING, verdict.move)
             return current.claim_no == task.claim_no and current.state is after
         holder = f"claim {current.claim_no} of {current.claimed_by}" if current else "no record"
-        self.events.emit(facts.ClaimLost(task, f"refused: the table has {holder}"))
+        why = f"refused: the table has {holder}"
+        self.events.emit(facts.ClaimLost(task, why, ran.seconds))
         return False
 
     async def _lapse(self, received: Received, ran: Ran, verdict: Lapse) -> None:
@@ -105,7 +107,7 @@ class Settler:
             self.events.emit(facts.Crashed(task, self.daemon, failed))
             await received.queue.hide(received, 0)
         else:
-            self.events.emit(facts.ClaimLost(task, "refused: somebody else has it"))
+            self.events.emit(facts.ClaimLost(task, "refused: somebody else has it", ran.seconds))
 
     async def _retire(self, received: Received, ran: Ran, verdict: Settlement) -> None:
         match verdict:

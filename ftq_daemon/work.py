@@ -164,10 +164,11 @@ class Work:
             self.events.emit(Failed("prepare", str(error), claim.task.id))
             outcome, wait = Interrupted(), self._later()
         finally:
+            # Not with the wait for a beat under way, which an outage makes long.
+            seconds = loop.time() - started
             del self.running[attempt]
             self.suspects -= suspect
             await self.beat.release(holding)
-        seconds = loop.time() - started
         return Ran(claim.task, outcome, handler.retry, seconds, holding.cancel_asked, wait)
 
     async def _prepared(

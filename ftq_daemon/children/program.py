@@ -215,7 +215,7 @@ def main() -> int:
         return 1
     types: list[Json] = [each.type for each in registry]
     pipe.sendall(pack({"types": types}))
-    traces = asyncio.run(start(_tracing(hello["tracing"]), os.environ, ""))
+    traces = asyncio.run(start(_tracing(hello["tracing"]), os.environ, "", names))
     Program(pipe, registry, lines, names, traces).run()
     return 0
 

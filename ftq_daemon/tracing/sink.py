@@ -65,8 +65,8 @@ class Traces:
                 self._end(event.task, event.outcome, event.seconds, None)
             case facts.Retrying() | facts.Dead():
                 self._end(event.task, event.outcome, event.seconds, event.failure)
-            case facts.ClaimLost(task, why):
-                self._end(task, "claim_lost", None, failure("claim_lost", "ClaimLost", why))
+            case facts.ClaimLost(task, why, seconds):
+                self._end(task, "claim_lost", seconds, failure("claim_lost", "ClaimLost", why))
             case facts.Crashed(task, _, failed) if failed is not None:
                 self._end(task, "crashed", None, failed)
             case facts.Failed("attempt", error):

@@ -15,6 +15,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from ftq.errors import SettingsError
+from ftq.redaction import Names
 from ftq_daemon.tracing.port import Backend, Tracing
 
 XRAY_ADDRESS: Final = "AWS_XRAY_DAEMON_ADDRESS"
@@ -82,31 +83,39 @@ def _is_url(given: str) -> bool:
         return False
 
 
-async def start(tracing: Tracing, environ: Mapping[str, str], table: str) -> Backend | None:
+async def start(
+    tracing: Tracing, environ: Mapping[str, str], table: str, names: Names
+) -> Backend | None:
     """The backend of this process; None if nothing is traced.
+
+    Args:
+        tracing: Which one.
+        environ: The environment: where its traces go.
+        table: The table, which claims and settles are made on.
+        names: Secret names, whose values are left out.
 
     Raises:
         SettingsError: As `check`; or the X-Ray daemon's name cannot be resolved.
     """
     check(tracing, environ)
     if tracing != "xray":
-        return _backend(tracing, "", 0, table)
+        return _backend(tracing, "", 0, table, names)
     host, port = xray_address(environ)
     try:
         # Once: looking a name up for each document would hold the loop.
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_DGRAM)
     except OSError as error:
         raise SettingsError([f"{XRAY_ADDRESS}: {host!r} cannot be resolved: {error}"]) from error
-    return _backend(tracing, str(found[0][4][0]), port, table)
+    return _backend(tracing, str(found[0][4][0]), port, table, names)
 
 
-def _backend(tracing: Tracing, host: str, port: int, table: str) -> Backend | None:
+def _backend(tracing: Tracing, host: str, port: int, table: str, names: Names) -> Backend | None:
     if tracing == "xray":
         from ftq_daemon.tracing.xray import XrayBackend
 
-        return XrayBackend(host, port, table, version("ftq"))
+        return XrayBackend(host, port, table, version("ftq"), names)
     if tracing == "otlp":
         from ftq_daemon.tracing.otlp import OtlpBackend
 
-        return OtlpBackend(table, version("ftq"))
+        return OtlpBackend(table, version("ftq"), names)
     return None

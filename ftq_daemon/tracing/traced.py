@@ -21,7 +21,7 @@ async def traced(daemon: Daemon, settings: DaemonSettings, world: World) -> Asyn
     Raises:
         SettingsError: As `start`.
     """
-    backend = await start(settings.tracing, os.environ, settings.table)
+    backend = await start(settings.tracing, os.environ, settings.table, settings.redact)
     if backend is None:
         yield
         return

@@ -122,7 +122,8 @@ class XrayBackend:
             context_missing="IGNORE_ERROR",
         )
         # The SDK opens a socket as it is loaded, and has no word to close it.
-        opened = vars(xray_recorder.emitter).get("_socket")
+        given = cast("object", xray_recorder.emitter)
+        opened = vars(given).get("_socket") if isinstance(given, UDPEmitter) else None
         if isinstance(opened, socket.socket):
             opened.close()
         xray_recorder.emitter = cast("UDPEmitter", self._emitter)

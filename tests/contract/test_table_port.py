@@ -111,6 +111,18 @@ async def test_a_record_comes_back_as_it_was_put(stage: TableStage) -> None:
 
 
 @on_tables
+async def test_a_trace_is_kept_through_every_write_and_absent_where_there_is_none(
+    stage: TableStage,
+) -> None:
+    header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+    task = await ended(stage, State.DEAD, before=queued(trace=header))
+    assert task.trace == header
+    await stage.written(stage.statements.redrive(task, "operator", NOW + 200, GRACE))
+    again = await running(stage, before=queued(id="t2"))
+    assert ((await stage.record("t1")).trace, again.trace) == (header, "")
+
+
+@on_tables
 async def test_a_record_that_is_not_there_is_none(stage: TableStage) -> None:
     assert await stage.get("nothing") is None
 

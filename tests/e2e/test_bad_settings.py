@@ -22,6 +22,7 @@ BAD = [
     ("FTQ_CONCURRENCY", "0", "1"),
     ("FTQ_VISIBILITY_SECONDS", "3", "8"),
     ("FTQ_CRASH_LIMIT", "1", "2"),
+    ("FTQ_TRACING", "zipkin", "otlp"),
 ]
 CROSS = ("FTQ_STOP_TIMEOUT_SECONDS", "20", "45")
 

@@ -18,9 +18,13 @@ HEADER = f"Root={ROOT};Parent=53995c3f42cd8ad8;Sampled=1"
 
 async def test_a_request_that_is_traced_has_its_tasks_in_its_trace() -> None:
     with listening() as listener:
-        more = {"FTQ_TRACING": "xray", "AWS_XRAY_DAEMON_ADDRESS": listener.address}
+        more = {
+            "FTQ_TRACING": "xray",
+            "AWS_XRAY_DAEMON_ADDRESS": listener.address,
+            "FTQ_REDACT": "iban",
+        }
         async with stage(daemons=1, **more) as on, httpx.AsyncClient() as client:
-            asked = {"type": "demo.echo", "payload": {"a": 1}}
+            asked = {"type": "demo.fail", "payload": {"message": "iban=hunter2"}}
             got = await client.post(
                 f"{on.it.api_url}/tasks", json=asked, headers={"X-Amzn-Trace-Id": HEADER}
             )
@@ -28,3 +32,4 @@ async def test_a_request_that_is_traced_has_its_tasks_in_its_trace() -> None:
             (segment,) = await asyncio.to_thread(listener.wait, 1)
     assert (segment["trace_id"], segment["parent_id"]) == (ROOT, "53995c3f42cd8ad8")
     assert notes(segment)["task_id"] == task_id
+    assert ("iban=" in str(segment["cause"]), "hunter2" in str(segment)) == (True, False)

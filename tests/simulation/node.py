@@ -197,7 +197,7 @@ class Node:
                 self.book.accuse("no daemon breaks", task_id, f"{self.name}, {what}: {error}")
             case facts.BreakerOpened():
                 self.spared = True
-            case facts.ClaimLost(_, why):
+            case facts.ClaimLost(_, why, _):
                 self.book.seen["settle refused" if "refused" in why else "zombie stopped"] += 1
             case _:
                 self._settled(event)
@@ -249,7 +249,7 @@ def _more(event: Event) -> str:
             return f"{what}: {error}"
         case facts.Refusal(_, _, what, until):
             return f"{what} until {until % 10**8}"
-        case facts.ClaimLost(task, why):
+        case facts.ClaimLost(task, why, _):
             return f"claim {task.claim_no}: {why}"
         case _:
             return ""

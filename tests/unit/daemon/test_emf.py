@@ -178,7 +178,7 @@ EVERYTHING: list[facts.Event] = [
     facts.Dead(TASK, 0.02, "rejected", BROKEN),
     facts.Released(TASK, 0.02),
     facts.Cancelled(TASK, 0.02),
-    facts.ClaimLost(TASK, "why"),
+    facts.ClaimLost(TASK, "why", 0.5),
     facts.Abandoned(TASK, "TimedOut"),
     facts.Refusal("t1", "mail", "yield"),
     facts.PutAside("m1", "why"),

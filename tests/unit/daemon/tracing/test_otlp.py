@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import socket
 import threading
@@ -16,6 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from ftq.lifecycle import State
+from ftq.redaction import read_names
 from ftq.task import Task, failure
 from ftq_daemon import events as facts
 from ftq_daemon.clock import World
@@ -23,6 +25,7 @@ from ftq_daemon.runner import in_thread
 from ftq_daemon.tracing.otlp import OtlpBackend
 from ftq_daemon.tracing.port import TRACES_SECONDS
 from ftq_daemon.tracing.sink import Traces
+from ftq_daemon.tracing.start import start
 
 ROOT = "1-5759e988-bd862e3fe1be46a994272793"
 PARENT = "53995c3f42cd8ad8"
@@ -124,14 +127,16 @@ async def test_attempts_at_once_on_the_loop_and_in_threads_have_each_their_own_s
 async def test_a_failure_is_told_without_secrets_and_a_task_without_a_header_has_a_trace_of_its_own(
     collector: Collector,
 ) -> None:
-    backend = OtlpBackend("tasks", "1.0")
+    backend = await start("otlp", os.environ, "tasks", read_names("iban"))
+    assert backend is not None
     traces = Traces(backend, 1, WORLD)
-    failed = failure("exception", "ValueError", "password=canary is wrong")
+    failed = failure("exception", "ValueError", "password=canary is wrong, iban=canary too")
 
     async def attempt() -> None:
         traces(facts.Claimed(task(1, ""), 0.0, WORLD.now()))
         with trace.get_tracer("mine").start_as_current_span("mine") as mine:
             mine.set_attribute("api_key", "canary")
+            mine.set_attribute("iban", "canary")
             mine.add_event("called", {"authorization": "Bearer canary"})
         traces(facts.Retrying(task(1, ""), 0.5, failed, 0))
 

@@ -11,12 +11,14 @@ import pytest
 from ftq.context import Context, Signals
 from ftq.errors import SettingsError
 from ftq.outcome import Returned
-from ftq.redaction import USUAL
+from ftq.redaction import USUAL, read_names
 from ftq_daemon.children.process import ChildProcess
 from ftq_daemon.tracing.port import Tracing
 from ftq_daemon.tracing.start import check, start, xray_address
 from tests.unit.daemon import in_children
-from tests.unit.daemon.tracing.listener import listening
+from tests.unit.daemon.tracing.listener import listening, notes
+
+NAMES = read_names("iban")
 
 
 @pytest.mark.parametrize(
@@ -68,11 +70,11 @@ def test_without_its_packages_otlp_is_refused_with_what_to_install(
 
 async def test_a_name_that_cannot_be_resolved_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"nowhere\.invalid"):
-        await start("xray", {"AWS_XRAY_DAEMON_ADDRESS": "nowhere.invalid:2000"}, "tasks")
+        await start("xray", {"AWS_XRAY_DAEMON_ADDRESS": "nowhere.invalid:2000"}, "tasks", USUAL)
 
 
 async def test_off_starts_nothing() -> None:
-    assert await start("off", {}, "tasks") is None
+    assert await start("off", {}, "tasks", USUAL) is None
 
 
 def test_the_daemon_and_its_children_load_no_tracing_sdk_unless_they_trace() -> None:
@@ -91,7 +93,7 @@ async def test_what_a_handler_in_a_process_opens_hangs_under_its_attempt(
 ) -> None:
     with listening() as listener:
         monkeypatch.setenv("AWS_XRAY_DAEMON_ADDRESS", listener.address)
-        child = await ChildProcess.start(f"{in_children.__name__}:registry", "INFO", USUAL, "xray")
+        child = await ChildProcess.start(f"{in_children.__name__}:registry", "INFO", NAMES, "xray")
         try:
             for sampled in (0, 1):
                 header = (
@@ -112,3 +114,4 @@ async def test_what_a_handler_in_a_process_opens_hangs_under_its_attempt(
     assert document["type"] == "subsegment"
     assert document["trace_id"] == "1-5759e988-bd862e3fe1be46a994272793"
     assert (document["name"], document["parent_id"]) == ("in the child", "53995c3f42cd8ad8")
+    assert (list(notes(document)), "canary" in str(document)) == (["iban"], False)

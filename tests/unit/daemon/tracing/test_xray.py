@@ -12,18 +12,23 @@ from dataclasses import replace
 import pytest
 from aws_xray_sdk.core import xray_recorder
 
+from api_lambda.routes import Api
 from ftq import Context, Registry, Reject, Retry, RetryPolicy
 from ftq.lifecycle import State
-from ftq.ports import Call
+from ftq.ports import Call, Port
 from ftq.task import Task
+from ftq.testing import FaultyPort, MemorySyncPort
 from ftq.wire import queue, table
+from ftq.wire.statements import Statements
 from ftq_daemon import events as facts
 from ftq_daemon.clock import World
 from ftq_daemon.runner import in_thread
 from ftq_daemon.tracing.sink import Traces
 from ftq_daemon.tracing.xray import XrayBackend
+from tests.unit.api.door import Door
 from tests.unit.daemon.bench import TABLE, Bench, Worker
 from tests.unit.daemon.test_daemon import Number, play
+from tests.unit.daemon.test_faults import Cut
 from tests.unit.daemon.tracing.listener import (
     Document,
     Listener,
@@ -63,9 +68,15 @@ async def submit(
 
 @asynccontextmanager
 async def tracing(
-    bench: Bench, registry: Registry, listener: Listener, rate: float = 1, concurrency: int = 64
+    bench: Bench,
+    registry: Registry,
+    listener: Listener,
+    rate: float = 1,
+    *,
+    concurrency: int = 64,
+    port: Port | None = None,
 ) -> AsyncIterator[Worker]:
-    worker = await bench.start(registry, concurrency=concurrency)
+    worker = await bench.start(registry, concurrency=concurrency, port=port)
     world = World(bench.now, random.Random(1).random, lambda: "token")
     to = backend(listener)
     traces = Traces(to, rate, world)
@@ -104,9 +115,7 @@ def test_an_attempt_is_one_segment_under_the_request_that_submitted_it(listener:
         assert not {"fault", "error", "throttle", "cause"} & document.keys()
         steps = parts(document)
         assert list(steps) == ["claim", "handler", "settle"]
-        assert float(str(steps["handler"]["end_time"])) - float(
-            str(steps["handler"]["start_time"])
-        ) == pytest.approx(2, abs=0.1)
+        assert seconds(steps["handler"]) == pytest.approx(2, abs=0.1)
         for step in ("claim", "settle"):
             (call,) = rows(steps[step]["subsegments"])
             assert (call["name"], call["namespace"]) == ("DynamoDB", "aws")
@@ -274,9 +283,122 @@ def test_what_the_queue_lost_is_sent_again_in_its_trace_and_retried_there(
     play(story)
 
 
-def test_a_redrive_sends_the_task_in_its_trace(listener: Listener) -> None:
-    sent = queue.of_task(Task("t", "a", "q", State.QUEUED, trace=HEADER), "1")
-    assert sent.trace == HEADER
+def test_an_operators_redrive_has_the_next_life_in_the_trace_of_the_first(
+    listener: Listener,
+) -> None:
+    registry = Registry()
+
+    @registry.handler("work")
+    async def work(number: Number, context: Context) -> None:
+        if context.claim_no == 1:
+            raise Reject("not yet")
+
+    async def story(bench: Bench) -> None:
+        async with tracing(bench, registry, listener) as worker:
+            task = await submit(bench, "work")
+            await worker.tells("task.dead")
+            door = Door()
+            door.api = Api(
+                replace(
+                    door.api.service,
+                    port=MemorySyncPort(bench.aws),
+                    table=TABLE,
+                    terms=replace(door.api.service.terms, queue_url=bench.url),
+                    now=bench.now,
+                )
+            )
+            # The API's own call is in no trace: the record alone knows it.
+            assert door.ask("POST", f"/tasks/{task.id}/redrive").status == 202
+            await worker.tells("task.succeeded")
+        died, lived = listener.wait(2)
+        assert [notes(each)["outcome"] for each in (died, lived)] == ["dead", "succeeded"]
+        assert {(each["trace_id"], each["parent_id"]) for each in (died, lived)} == {(ROOT, PARENT)}
+
+    play(story)
+
+
+def test_a_task_that_is_cancelled_while_it_runs_is_nobodys_fault(listener: Listener) -> None:
+    registry = Registry()
+
+    @registry.handler("work", timeout=3600)
+    async def work(number: Number) -> None:
+        await asyncio.sleep(3000)
+
+    async def story(bench: Bench) -> None:
+        async with tracing(bench, registry, listener) as worker:
+            task = await submit(bench, "work")
+            await worker.tells("task.claimed")
+            running = await bench.task(task.id)
+            ask = Statements(TABLE).ask_cancel(running, bench.now())
+            await bench.aws.call(table.execute([ask]))
+            await worker.tells("task.cancelled")
+        (document,) = listener.wait(1)
+        assert notes(document)["outcome"] == "cancelled"
+        assert not {"fault", "error", "throttle", "cause"} & document.keys()
+        steps = parts(document)
+        assert list(steps) == ["claim", "handler", "settle"]
+        # It ran until the beat that brought the word.
+        assert 1 < seconds(steps["handler"]) < 60
+
+    play(story)
+
+
+def test_a_task_that_was_cancelled_before_its_claim_shows_no_handler(listener: Listener) -> None:
+    registry = Registry()
+    runs: list[int] = []
+
+    @registry.handler("work")
+    async def work(number: Number) -> None:
+        runs.append(1)
+
+    async def story(bench: Bench) -> None:
+        task = await submit(bench, "work")
+        ask = Statements(TABLE).ask_cancel(await bench.task(task.id), bench.now())
+        await bench.aws.call(table.execute([ask]))
+        async with tracing(bench, registry, listener) as worker:
+            await worker.tells("task.cancelled")
+        (document,) = listener.wait(1)
+        assert (notes(document)["outcome"], runs) == ("cancelled", [])
+        assert list(parts(document)) == ["claim", "settle"]
+
+    play(story)
+
+
+def test_an_attempt_whose_claim_was_lost_says_so_and_who_has_it_now_has_a_segment_of_its_own(
+    listener: Listener,
+) -> None:
+    registry = Registry()
+
+    @registry.handler("work", timeout=3600)
+    async def work(number: Number, context: Context) -> None:
+        if context.claim_no == 1:
+            await asyncio.sleep(3000)
+
+    async def story(bench: Bench) -> None:
+        cut = Cut()
+        async with tracing(bench, registry, listener, port=FaultyPort(bench.aws, cut)) as zombie:
+            task = await submit(bench, "work")
+            await zombie.tells("task.claimed")
+            cut.cut = True
+            async with tracing(bench, registry, listener) as other:
+                await other.tells("task.succeeded")
+                cut.cut = False
+                await zombie.tells("task.claim_lost")
+        lost, won = sorted(listener.wait(2), key=lambda each: str(notes(each)["claim_no"]))
+        assert [notes(each)["task_id"] for each in (lost, won)] == [task.id, task.id]
+        assert [notes(each)["outcome"] for each in (lost, won)] == ["claim_lost", "succeeded"]
+        assert ("fault" in lost, "fault" in won) == (True, False)
+        (exception,) = rows(mapping(lost["cause"])["exceptions"])
+        assert exception["type"] == "ClaimLost"
+        assert list(parts(lost)) == ["claim", "handler", "settle"]
+        # It stopped by itself before its lease was over, not when it heard of it.
+        assert seconds(parts(lost)["handler"]) <= 60
+
+    play(story)
+
+
+def seconds(part: Document) -> float:
+    return float(str(part["end_time"])) - float(str(part["start_time"]))
 
 
 def test_all_attempts_of_a_task_without_a_header_are_in_one_trace(listener: Listener) -> None:
