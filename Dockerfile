@@ -23,6 +23,7 @@ COPY ftq ftq
 COPY ftq_daemon ftq_daemon
 COPY api_lambda api_lambda
 COPY ftq_cli ftq_cli
+COPY ftq_testing ftq_testing
 # The command needs packages that a daemon does not; the demo's handlers need none. The root will
 # be read-only, so what is not compiled now would be compiled at every start.
 RUN pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist . \

@@ -72,6 +72,7 @@ class Runner:
         children: The processes for handlers with ``run_in="process"``.
         suspects: The processes for suspects, each for one of them.
         endings: Reads how handlers end.
+        thread: Calls a function in a thread of that name.
         left_behind: Handlers that did not, and may be running still.
     """
 
@@ -79,6 +80,9 @@ class Runner:
     children: Children
     suspects: Children
     endings: Endings = field(default_factory=Endings)
+    thread: Callable[[Callable[[], object], str], asyncio.Future[object]] = field(
+        default_factory=lambda: in_thread
+    )
     left_behind: set[asyncio.Future[object]] = field(default_factory=set)
 
     async def run(
@@ -154,7 +158,7 @@ class Runner:
             # The name is what the watchdog tells of whoever holds the loop.
             name = f"{handler.type} {context.task_id}"
             return asyncio.get_running_loop().create_task(_contained(work), name=name)
-        return in_thread(work, handler.type)
+        return self.thread(work, handler.type)
 
     async def _stop(
         self, call: asyncio.Future[object], handler: Handler, attempt: Attempt

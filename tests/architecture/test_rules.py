@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("ftq", "ftq_daemon", "api_lambda", "ftq_cli")
+PACKAGES = ("ftq", "ftq_daemon", "api_lambda", "ftq_cli", "ftq_testing")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 LIBRARY = [path for path in MODULES if path.is_relative_to(ROOT / "ftq")]
 FAKES = ROOT / "ftq" / "testing"

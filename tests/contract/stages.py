@@ -15,7 +15,8 @@ from aiobotocore.session import AioSession
 
 from ftq.ports import Call, Port, Service
 from ftq.task import Task
-from ftq.testing import MemoryAws, run
+from ftq.testing import MemoryAws
+from ftq.testing.clock import run
 from ftq.wire import create, queue, table
 from ftq.wire.queue import EntryFault, Message, Outgoing
 from ftq.wire.statements import Statement, Statements

@@ -17,7 +17,8 @@ from pydantic import BaseModel
 
 from ftq import Registry, Reject
 from ftq.ports import Call
-from ftq.testing import MemoryAws, ProcessLoop, now_ms, run
+from ftq.testing import MemoryAws, ProcessLoop, now_ms
+from ftq.testing.clock import run
 from ftq.wire import queue
 from ftq_daemon.clock import World
 from ftq_daemon.listeners import listening

@@ -18,12 +18,12 @@ from ftq_daemon.bootstrap import build
 from ftq_daemon.clock import World
 from ftq_daemon.events import Event, Events
 from ftq_daemon.settings import DaemonSettings
+from ftq_testing.child import starting
 from tests.simulation.book import Book
 from tests.simulation.handlers import CURRENT, OLD
 from tests.simulation.ops import Moment
 from tests.simulation.schedule import Schedule, Terms
 from tests.simulation.weather import Weather
-from tests.unit.daemon.virtual_child import starting
 
 TABLE = "tasks"
 RETENTION_DAYS = 30

@@ -9,7 +9,8 @@ from collections.abc import Coroutine
 from typing import Final, assert_never
 
 from ftq.ports import Call, Request
-from ftq.testing import FaultyPort, MemoryAws, Process, ProcessLoop, RemotePort, run
+from ftq.testing import FaultyPort, MemoryAws, Process, ProcessLoop, RemotePort
+from ftq.testing.clock import run
 from ftq.testing.queue import MemoryQueue
 from ftq.text import dump
 from ftq.wire import create, queue

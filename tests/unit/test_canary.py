@@ -20,7 +20,8 @@ from api_lambda.settings import ApiSettings
 from ftq import Context, Registry, Reject, SettingsError
 from ftq.redaction import read_names
 from ftq.settings import read
-from ftq.testing import ProcessLoop, run
+from ftq.testing import ProcessLoop
+from ftq.testing.clock import run
 from ftq.text import Json
 from ftq.wire import queue
 from ftq_daemon.settings import DaemonSettings

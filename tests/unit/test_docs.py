@@ -82,3 +82,15 @@ def test_what_is_written_by_code_is_as_the_code_has_it(written: Written) -> None
 
 def test_each_setting_is_described() -> None:
     assert not undescribed()
+
+
+def test_the_tests_on_the_page_about_testing_pass() -> None:
+    page = ROOT / "docs/how-to/test.md"
+    scope: dict[str, object] = {"__name__": "how_to_test"}
+    code = "\n".join(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
+    exec(code, scope)  # noqa: S102  # the page's own code
+    tests = [each for name, each in scope.items() if name.startswith("test_")]
+    assert len(tests) == 4
+    for test in tests:
+        assert callable(test)
+        test()

@@ -10,7 +10,7 @@ import pytest
 
 from ftq import Registry
 from ftq.client import AsyncClient, NewTask, NotFound, Redriven, StillOpen, Unreachable
-from ftq.testing import run
+from ftq.testing.clock import run
 from tests.unit.api.door import Door
 from tests.unit.api.dying import dead, submitted
 from tests.unit.client.bridge import URL, Bridge, refused, reply_lost, says

@@ -15,7 +15,7 @@ import pytest
 
 from ftq.client import AsyncClient, SigV4
 from ftq.errors import SettingsError
-from ftq.testing import run
+from ftq.testing.clock import run
 from tests.unit.client.bridge import URL, Bridge, says
 
 

@@ -14,7 +14,8 @@ from ftq.client.threads import InThreads
 from ftq.errors import CallRefused, PayloadTooLarge, Throttled, Unavailable
 from ftq.limits import PAYLOAD_BYTES
 from ftq.ports import Call, Port, Reply, SyncPort
-from ftq.testing import Fault, FaultySyncPort, run, script
+from ftq.testing import Fault, FaultySyncPort, script
+from ftq.testing.clock import run
 from ftq.wire import create
 from tests.unit.api.door import GRACE, TABLE, Door
 from tests.unit.client.bridge import Bridge

@@ -27,7 +27,7 @@ from ftq_daemon.clock import World
 from ftq_daemon.daemon import Daemon
 from ftq_daemon.events import Event, Events
 from ftq_daemon.settings import DaemonSettings
-from tests.unit.daemon.virtual_child import starting
+from ftq_testing.child import starting
 
 TABLE = "tasks"
 _WORKER: ContextVar[int] = ContextVar("worker")

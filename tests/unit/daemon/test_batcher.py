@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ftq.testing import run
+from ftq.testing.clock import run
 from ftq_daemon.batcher import Batcher
 
 

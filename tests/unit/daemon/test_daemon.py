@@ -12,7 +12,8 @@ from pydantic import BaseModel
 
 from ftq import Context, Registry, Reject, Retry, RetryPolicy
 from ftq.lifecycle import State
-from ftq.testing import MemoryAws, ProcessLoop, outside_work, run
+from ftq.testing import MemoryAws, ProcessLoop, outside_work
+from ftq.testing.clock import run
 from ftq.wire import queue
 from ftq_daemon import events as facts
 from tests.unit.daemon.bench import Bench

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from ftq import Registry
-from ftq.testing import run
+from ftq.testing.clock import run
 from ftq_daemon.events import ConcurrencyMoved
 from ftq_daemon.sinks.metrics import Metrics
 from ftq_daemon.sinks.tally import Gauges, Tally

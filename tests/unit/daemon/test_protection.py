@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 import pytest
 from aiohttp import web
 
-from ftq.testing import run
+from ftq.testing.clock import run
 from ftq_daemon.aws.ecs import EcsAgent
 from ftq_daemon.events import Event, Events
 from ftq_daemon.protection import ScaleInProtection

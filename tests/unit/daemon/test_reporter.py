@@ -13,7 +13,8 @@ from ftq.breaker import Position
 from ftq.ports import Call
 from ftq.report import KEPT, Report
 from ftq.submission import Terms
-from ftq.testing import Fault, FaultyPort, MemorySyncPort, now_ms, run
+from ftq.testing import Fault, FaultyPort, MemorySyncPort, now_ms
+from ftq.testing.clock import run
 from ftq.wire import reports
 from ftq_daemon import events as facts
 from tests.unit.api.door import dig, event, read

@@ -28,7 +28,8 @@ from ftq.outcome import (
     Returned,
     TimedOut,
 )
-from ftq.testing import outside_work, run
+from ftq.testing import outside_work
+from ftq.testing.clock import run
 from ftq_daemon.children.child import Child, NoChild
 from ftq_daemon.children.pool import Children
 from ftq_daemon.runner import Attempt, Runner

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from ftq.testing import run
+from ftq.testing.clock import run
 from ftq_daemon.slots import GATHER_SECONDS, Slots, Turn
 
 

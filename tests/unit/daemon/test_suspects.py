@@ -10,7 +10,8 @@ import pytest
 from ftq import Context, Registry
 from ftq.lifecycle import State
 from ftq.task import Task
-from ftq.testing import ProcessLoop, current_process, run
+from ftq.testing import ProcessLoop, current_process
+from ftq.testing.clock import run
 from ftq_daemon import events as facts
 from tests.unit.daemon.bench import Bench, Worker
 from tests.unit.daemon.test_daemon import Number, Story, play

@@ -13,7 +13,8 @@ from ftq import Registry
 from ftq.lifecycle import State
 from ftq.ports import Call
 from ftq.task import Task
-from ftq.testing import ProcessLoop, run
+from ftq.testing import ProcessLoop
+from ftq.testing.clock import run
 from ftq.wire import queue
 from ftq.wire.queue import Outgoing
 from tests.unit.daemon.bench import TABLE, Bench

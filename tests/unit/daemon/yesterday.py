@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from ftq import Context, Registry, Reject, Retry
-from ftq.testing import ProcessLoop, run
+from ftq.testing import ProcessLoop
+from ftq.testing.clock import run
 from ftq.text import Json
 from ftq.wire import queue
 from tests.unit.daemon.bench import TABLE, Bench

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ftq.testing import Deadlock, Endless, VirtualLoop, now_ms, outside_work, run
-from ftq.testing.clock import EPOCH_MS
+from ftq.testing import Deadlock, Endless, VirtualLoop, now_ms, outside_work
+from ftq.testing.clock import EPOCH_MS, run
 
 DAY = 24 * 3600
 

@@ -17,9 +17,9 @@ from ftq.testing import (
     Plan,
     RandomPlan,
     now_ms,
-    run,
     script,
 )
+from ftq.testing.clock import run
 from ftq.wire import create, queue, table
 from ftq.wire.claimant import Claimant
 from ftq.wire.queue import Outgoing

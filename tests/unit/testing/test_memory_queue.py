@@ -6,7 +6,8 @@ import pytest
 
 from ftq.errors import CallRefused, Throttled
 from ftq.ports import Call
-from ftq.testing import MemoryAws, now_ms, run
+from ftq.testing import MemoryAws, now_ms
+from ftq.testing.clock import run
 from ftq.text import dump
 from ftq.wire import create, queue
 from ftq.wire.queue import EntryFault, Message, Outgoing, mark

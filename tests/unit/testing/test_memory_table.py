@@ -6,7 +6,8 @@ from ftq.errors import CallRefused
 from ftq.lifecycle import State
 from ftq.ports import Call
 from ftq.task import Entry, Task, bucket_of, failure
-from ftq.testing import MemoryAws, MemorySyncPort, run
+from ftq.testing import MemoryAws, MemorySyncPort
+from ftq.testing.clock import run
 from ftq.verdict import Complete, Counter, Release, RetryAt
 from ftq.wire import create, table
 from ftq.wire.claimant import Claimant

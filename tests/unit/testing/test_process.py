@@ -8,7 +8,8 @@ import pytest
 
 from ftq.errors import Throttled
 from ftq.ports import Call, Reply
-from ftq.testing import Process, ProcessLoop, RemotePort, current_process, run, sender
+from ftq.testing import Process, ProcessLoop, RemotePort, current_process, sender
+from ftq.testing.clock import run
 
 CALL = Call("sqs", "SendMessage", {})
 

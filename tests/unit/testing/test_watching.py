@@ -9,7 +9,8 @@ import pytest
 
 from ftq.errors import Unavailable
 from ftq.ports import Call
-from ftq.testing import Fault, FaultyPort, MemoryAws, Plan, run
+from ftq.testing import Fault, FaultyPort, MemoryAws, Plan
+from ftq.testing.clock import run
 from ftq.testing.message import Copy
 from ftq.testing.queue import Happening
 from ftq.wire import create, queue

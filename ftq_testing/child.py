@@ -39,7 +39,7 @@ def starting(
     async def start() -> Child:
         await asyncio.sleep(START_SECONDS)
         if fails():
-            raise NoChild("a process for handlers did not start: so the test wants it")
+            raise NoChild("a process for handlers did not start: so it was wanted")
         parent = current_process()
         process = Process(parent.name if parent else "child", parent)
         began(process)
@@ -62,23 +62,29 @@ class VirtualChild:
 
     @property
     def usable(self) -> bool:
+        """Whether it has not been killed."""
         return not self._process.killed
 
     def tell(self, signals: Signals) -> None:
+        """Let its handler see what changed."""
         self._signals.tell(stopping=signals.stopping, lost=signals.lost)
 
     def end(self) -> None:
+        """Have its handler end."""
         if self._call is not None:
             self._call.cancel()
 
     def kill(self) -> None:
+        """Kill it."""
         self._process.kill()
 
     async def run(
         self, payload: str, context: Context, signals: Signals, timeout: float
     ) -> Outcome:
+        """Run a handler to its end, which may be the end of the process."""
         handler = self._registry.get(context.type)
-        assert handler is not None
+        if handler is None:  # the daemon has compared its types with ours
+            raise LookupError(context.type)
         daemon = copy_context()
         outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._signals = Signals(signals.stopping, signals.lost)
