@@ -54,7 +54,7 @@ __all__ = [
 ]
 
 # They run the daemon's own code, so they stand above it, in a package of their own. This is the
-# one place that looks up: people look for them here (ADR 0030).
+# one place that looks up: people look for them here (ADR 0031).
 _ABOVE: Final = {
     "Harness": "ftq_testing.harness",
     "Run": "ftq_testing.attempt",
