@@ -28,12 +28,14 @@ MINIMAL = {"FTQ_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/1/q", "FTQ_TABL
 
 @pytest.fixture
 def clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """An environment without settings, and no API made yet or left behind."""
+    """An environment without settings, no API made yet or left behind, and a log as at a start."""
     for name in ApiSettings.model_fields:
         monkeypatch.delenv(f"FTQ_{name.upper()}", raising=False)
+    monkeypatch.setattr(LOGGER, "handlers", [])
     bootstrap.api.cache_clear()
     yield monkeypatch
     bootstrap.api.cache_clear()
+    configure("INFO")
 
 
 # --- settings ---------------------------------------------------------------------------------
@@ -176,14 +178,14 @@ def test_a_registry_that_cannot_be_loaded_says_why(
         load(path)
 
 
-def test_a_bug_leaves_the_log_as_the_settings_made_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_leaves_the_log_as_the_settings_made_it(clean: pytest.MonkeyPatch) -> None:
     names = read_names("shoe")
     configure("WARNING", names)
 
     def broken() -> Api:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr("api_lambda.handler.api", broken)
+    clean.setattr("api_lambda.handler.api", broken)
     assert handler({}, None)["statusCode"] == 500
     (lines,) = LOGGER.handlers
     assert isinstance(lines, JsonLines)
