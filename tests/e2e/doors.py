@@ -7,7 +7,9 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import uuid
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -150,6 +152,8 @@ def served_by(settings: Mapping[str, str]) -> Iterator[tuple[int, subprocess.Pop
         try:
             assert process.stdout is not None
             assert any(STARTED.encode() in line for line in process.stdout)
+            # Its log is read on, as whoever runs it does: a full pipe would stop it.
+            threading.Thread(target=deque, args=(process.stdout, 0), daemon=True).start()
             yield listening.getsockname()[1], process
         finally:
             process.terminate()
