@@ -11,11 +11,10 @@ from pathlib import Path
 from statistics import mean
 from typing import Final
 
-import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from benchmarks.dependency import End, Kind, drive, exponential
-from benchmarks.plots import DARK, LIGHT, Theme
+from benchmarks.plots import DARK, LIGHT, Theme, framed, saved
 from ftq.concurrency import Bounds, Concurrency
 
 DOCS: Final = Path(__file__).parents[1] / "docs" / "explanation"
@@ -64,18 +63,11 @@ def draw(theme: Theme, adaptive: Side, fixed: Side) -> Path:
         axes.plot(theirs, color=theme.kinds["loop"], label=f"fixed at {CEILING}", linewidth=1)
         axes.plot(ours, color=theme.kinds["ftq"], label="adaptive")
         axes.set_ylabel(name, color=theme.ink)
-        axes.set_ylim(bottom=0)
-        axes.set_facecolor(theme.page)
-        axes.tick_params(colors=theme.ink)
+        framed(axes, theme)
         axes.grid(color=theme.faint, linewidth=0.5)
-        for spine in axes.spines.values():
-            spine.set_color(theme.faint)
         axes.legend(loc="upper left", labelcolor=theme.ink, frameon=False, ncols=3, fontsize=8)
     axes.set_xlabel("seconds", color=theme.ink)
-    place = DOCS / f"adaptive-{theme.name}.svg"
-    with mpl.rc_context({"svg.hashsalt": "ftq", "svg.fonttype": "none"}):
-        figure.savefig(place, format="svg", metadata={"Date": None})
-    return place
+    return saved(figure, DOCS / "adaptive.svg", theme)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.side import Kind
@@ -89,12 +90,12 @@ class Line:
 
 def bars(path: Path, title: str, unit: str, found: Sequence[Bar]) -> list[Path]:
     """Draw horizontal bars, once for each page; returns where."""
-    return [_saved(_bars(theme, title, unit, found), path, theme) for theme in (LIGHT, DARK)]
+    return [saved(_bars(theme, title, unit, found), path, theme) for theme in (LIGHT, DARK)]
 
 
 def lines(path: Path, title: str, axes: tuple[str, str], found: Sequence[Line]) -> list[Path]:
     """Draw lines from zero up, once for each page; returns where."""
-    return [_saved(_lines(theme, title, axes, found), path, theme) for theme in (LIGHT, DARK)]
+    return [saved(_lines(theme, title, axes, found), path, theme) for theme in (LIGHT, DARK)]
 
 
 def _blank(theme: Theme, title: str, height: float) -> Figure:
@@ -152,7 +153,17 @@ def _lines(theme: Theme, title: str, names: tuple[str, str], found: Sequence[Lin
     return figure
 
 
-def _saved(figure: Figure, path: Path, theme: Theme) -> Path:
+def framed(axes: Axes, theme: Theme) -> None:
+    """Give axes the colours of their page, and begin them at zero."""
+    axes.set_facecolor(theme.page)
+    axes.set_ylim(bottom=0)
+    axes.tick_params(colors=theme.ink)
+    for spine in axes.spines.values():
+        spine.set_color(theme.faint)
+
+
+def saved(figure: Figure, path: Path, theme: Theme) -> Path:
+    """Write the picture for one kind of page beside the others of its name; returns where."""
     place = path.with_name(f"{path.stem}-{theme.name}.svg")
     # Without a date, and with identifiers that depend on the picture only: same figures, same file.
     with mpl.rc_context({"svg.hashsalt": "ftq", "svg.fonttype": "none"}):

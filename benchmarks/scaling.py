@@ -11,11 +11,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from benchmarks.fleet import Fleet, Load, Minute, Policy, turns
-from benchmarks.plots import DARK, LIGHT, Theme
+from benchmarks.plots import DARK, LIGHT, Theme, framed, saved
 
 DOCS: Final = Path(__file__).parents[1] / "docs" / "how-to"
 MINUTES: Final = 360
@@ -86,17 +85,10 @@ def draw(theme: Theme, followed: Mapping[str, Sequence[Minute]]) -> Path:
         right.set_ylabel("longest wait, s", color=theme.ink)
         left.set_title(name, color=theme.ink, fontsize=9, loc="left")
         for axes in (left, fleet, right):
-            axes.set_facecolor(theme.page)
-            axes.set_ylim(bottom=0)
-            axes.tick_params(colors=theme.ink)
-            for spine in axes.spines.values():
-                spine.set_color(theme.faint)
+            framed(axes, theme)
     for axes in rows[-1]:
         axes.set_xlabel("minutes", color=theme.ink)
-    place = DOCS / f"scaling-{theme.name}.svg"
-    with mpl.rc_context({"svg.hashsalt": "ftq", "svg.fonttype": "none"}):
-        figure.savefig(place, format="svg", metadata={"Date": None})
-    return place
+    return saved(figure, DOCS / "scaling.svg", theme)
 
 
 def main() -> None:

@@ -11,36 +11,21 @@ from pathlib import Path
 from typing import Final, cast
 
 import pytest
-from cfnlint.decode import decode  # type: ignore[import-untyped]  # it carries no types
 
 from api_lambda.settings import ApiSettings
 from deploy.ecs.deploy import ORDER
 from ftq.metrics import METRICS, NAMESPACE
-from ftq.text import Json, parse
+from ftq.text import Json
 from ftq.wire import create
 from ftq_daemon.settings import DaemonSettings
+from tests.deploy.watched import TEMPLATES, document, template
 
-TEMPLATES: Final = Path("deploy/ecs")
 LINTER: Final = Path(sys.executable).with_name("cfn-lint")
 
 
-def template(part: str) -> dict[str, Json]:
-    """A template, its short forms written out."""
-    found, problems = decode(str(TEMPLATES / f"{part}.yaml"))
-    assert not problems
-    plain = parse(json.dumps(found))
-    assert isinstance(plain, dict)
-    return plain
-
-
 def properties(part: str, resource: str) -> dict[str, Json]:
-    resources = template(part)["Resources"]
-    assert isinstance(resources, dict)
-    one = resources[resource]
-    assert isinstance(one, dict)
-    found = one["Properties"]
-    assert isinstance(found, dict)
-    return found
+    """What a resource is made with, references as they stand."""
+    return document(document(document(template(part)["Resources"])[resource])["Properties"])
 
 
 def test_cloudformations_linter_finds_nothing() -> None:

@@ -54,11 +54,16 @@ def listed(value: Json) -> list[Json]:
     return value
 
 
-def load(part: str, known: Mapping[str, str] = GIVEN) -> dict[str, Json]:
-    """A template with its parameters put in; conditions stand as they are."""
+def template(part: str) -> dict[str, Json]:
+    """A template as it stands, its short forms written out."""
     found, problems = decode(str(TEMPLATES / f"{part}.yaml"))
     assert not problems
-    whole = document(parse(json.dumps(found)))
+    return document(parse(json.dumps(found)))
+
+
+def load(part: str, known: Mapping[str, str] = GIVEN) -> dict[str, Json]:
+    """A template with its parameters put in; conditions stand as they are."""
+    whole = template(part)
     given: dict[str, Json] = {**known}
     for name, parameter in document(whole["Parameters"]).items():
         if "Default" in (said := document(parameter)):
