@@ -8,7 +8,6 @@ from ftq.errors import RegistryError, SettingsError
 from ftq.ports import Port
 from ftq.registry import Registry
 from ftq.settings import DEFAULT_QUEUE, NamedQueue, queues_of
-from ftq.text import Json, NotJson, parse
 from ftq.wire import queue as wire
 from ftq_daemon.children.pool import Children
 from ftq_daemon.settings import DaemonSettings
@@ -44,7 +43,7 @@ def _check(
             f"{which} and dead-letter queue together, which is {kept / 86_400:g} days"
         )
         raise SettingsError([problem])
-    policy = _policy(queue.get("RedrivePolicy", ""))
+    policy = wire.read_object(queue, "RedrivePolicy")
     target = policy.get("deadLetterTargetArn", "")
     if target and target != dlq.get("QueueArn"):
         problem = (
@@ -81,11 +80,3 @@ async def check_children(registry: Registry, children: Children, handlers: str) 
     if wanted and (problem := await children.check(wanted)):
         await children.close()
         raise RegistryError(f"{handlers}: {problem}")
-
-
-def _policy(text: str) -> dict[str, Json]:
-    try:
-        value = parse(text) if text else {}
-    except NotJson:
-        return {}
-    return value if isinstance(value, dict) else {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from ftq.limits import SQS_RECEIVE_COUNT
 from ftq.ports import Call, Request
 from ftq.text import dump
 from ftq.wire.table import INDEX
@@ -17,7 +18,7 @@ PROJECTED: Final = ("type", "tenant", "queue", "created_at", "sent_at", "sweeps"
 RETENTION_SECONDS: Final = 14 * 24 * 3600
 # The net for what cannot even be claimed. SQS's own maximum: yields and releases count as
 # receives too, and the daemon re-sends a copy that comes near (DESIGN §6).
-MAX_RECEIVE_COUNT: Final = 1000
+MAX_RECEIVE_COUNT: Final = SQS_RECEIVE_COUNT
 
 
 def queue(name: str, dlq_arn: str | None = None) -> Call:

@@ -11,7 +11,7 @@ from ftq.codec import encode
 from ftq.limits import SQS_ATTRIBUTES, SQS_BATCH_BYTES
 from ftq.ports import Call, Reply, Request
 from ftq.task import Failure, Task
-from ftq.text import size
+from ftq.text import Json, NotJson, parse, size
 from ftq.value import value
 from ftq.wire.entries import EntryFault as EntryFault
 from ftq.wire.entries import read_batch as read_batch
@@ -272,6 +272,15 @@ def read_attributes(reply: Reply) -> dict[str, str]:
     if not isinstance(attributes, Mapping):
         return {}
     return {str(name): str(value) for name, value in attributes.items()}
+
+
+def read_object(attributes: Mapping[str, str], name: str) -> dict[str, Json]:
+    """An attribute that is a JSON object, as RedrivePolicy and Policy are; {} if there is none."""
+    try:
+        found = parse(attributes.get(name) or "{}")
+    except NotJson:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def move_dead_letters(source_arn: str, destination_arn: str) -> Call:

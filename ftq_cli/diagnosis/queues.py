@@ -8,8 +8,9 @@ from typing import Final, TypeAlias
 
 from ftq.limits import SQS_BATCH_BYTES
 from ftq.ports import Call
-from ftq.text import Json, NotJson, dump, parse
+from ftq.text import Json, dump
 from ftq.wire import create
+from ftq.wire.queue import read_object
 from ftq_cli.diagnosis.finding import (
     Finding,
     command,
@@ -72,7 +73,7 @@ def _set(url: str, **attributes: str) -> str:
 
 def _dead_lettering(url: str, queue: Attributes, dlq: Attributes | None) -> Finding:
     name = "redrive policy"
-    policy = _object(queue.get("RedrivePolicy", ""))
+    policy = read_object(queue, "RedrivePolicy")
     target, count = policy.get("deadLetterTargetArn"), policy.get("maxReceiveCount")
     arn = dlq.get("QueueArn", "") if dlq is not None else str(target or "")
     best = {"deadLetterTargetArn": arn, "maxReceiveCount": create.MAX_RECEIVE_COUNT}
@@ -163,7 +164,7 @@ def _encryption(name: str, url: str, queue: Attributes, *, on_aws: bool) -> Find
 
 
 def _tls(name: str, url: str, queue: Attributes, *, on_aws: bool) -> Finding:
-    policy, arn = _object(queue.get("Policy", "")), queue.get("QueueArn", "")
+    policy, arn = read_object(queue, "Policy"), queue.get("QueueArn", "")
     said = policy.get("Statement", [])
     statements = said if isinstance(said, list) else [said]
     if any(_denies_plain(each, arn) for each in statements):
@@ -213,11 +214,3 @@ def _texts(value: Json) -> list[str]:
 def _number(attributes: Attributes, name: str) -> int:
     value = attributes.get(name, "")
     return int(value) if value.isdecimal() else 0
-
-
-def _object(text: str) -> dict[str, Json]:
-    try:
-        found = parse(text or "{}")
-    except NotJson:
-        return {}
-    return found if isinstance(found, dict) else {}
