@@ -1,4 +1,7 @@
-"""How much waits and for how many daemons: what scaling follows, told by the scheduled sweep."""
+"""How much waits and for how many daemons, told by the scheduled sweep.
+
+For dashboards, and for scaling of one's own: deploy/ecs/scaling.yaml asks SQS and ECS itself.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ MOST_PAGES: Final = 10
 
 
 def backlog(port: SyncPort, table_name: str, urls: Iterable[str], now: int) -> dict[str, Value]:
-    """What scaling follows: how much waits, for how many daemons.
+    """How much waits, for how many daemons.
 
     Args:
         port: The way to AWS.

@@ -138,7 +138,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "HandlerSeconds",
         "ftq_task_seconds{type}",
         "Time in the handler, however the attempt ended",
-        "Near the handler's timeout; it also sets the target of scaling",
+        "Near the handler's timeout; scaling follows it too",
         by_type=True,
     ),
     _timing(
@@ -249,7 +249,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     _backlog(
         "BacklogPerDaemon",
         "`BacklogVisible` over `DaemonsReporting`; over 1 if there is none",
-        "It is what scaling holds at acceptable latency × slots ÷ `HandlerSeconds`",
+        "Above acceptable latency × slots ÷ `HandlerSeconds`: too few; for scaling of one's own",
     ),
 )
 BY_NAME: Final[Mapping[str, Metric]] = {metric.name: metric for metric in METRICS}
