@@ -67,7 +67,7 @@ def queued(task_id: str = "t1", **changes: object) -> Task:
         due_at=NOW + GRACE,
         payload='{"to":"ä€😀"}',
     )
-    return replace(task, **changes)  # type: ignore[arg-type]
+    return replace(task, **changes)  # type: ignore[arg-type]  # fields of several types
 
 
 def claimant(by: str = "d1", now: int = NOW, token: str = "") -> Claimant:

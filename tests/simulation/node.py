@@ -119,7 +119,7 @@ class Node:
         self.weather.calm = calm
         self._stop.set()
         # A killed process tells nobody.
-        while self._run is not None and not (self._run.done() or self.process.killed):  # noqa: ASYNC110
+        while self._run is not None and not (self._run.done() or self.process.killed):  # noqa: ASYNC110  # virtual
             await asyncio.sleep(0.5)
         if self._run is None or not self._run.done() or self._run.exception() is not None:
             return None

@@ -46,7 +46,7 @@ def _client_error(code: str, status: int, retries: int = 0, **more: object) -> C
         "ResponseMetadata": {"HTTPStatusCode": status, "RetryAttempts": retries},
         **more,
     }
-    return ClientError(response, "PutItem")  # type: ignore[arg-type]
+    return ClientError(response, "PutItem")  # type: ignore[arg-type]  # a part of a response
 
 
 def test_a_call_is_made_as_it_is() -> None:
