@@ -192,7 +192,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     _counter(
         "Faults",
         "ftq_faults_total{what}",
-        "What did not work and was told: receives, writes, sends, reports",
+        "What did not work and was told: receives, writes, sends, reports, listeners",
         "It is the daemon's own error rate",
     ),
     _counter(
@@ -212,6 +212,12 @@ METRICS: Final[tuple[Metric, ...]] = (
         "ftq_aws_calls_total{outcome=unavailable,refused}",
         "Calls that failed otherwise",
         "Steady: permissions, network, or AWS",
+    ),
+    _counter(
+        "LogLinesLost",
+        "ftq_log_lines_lost_total",
+        "Lines of the log that were given up, as standard output did not take them",
+        "Any: whoever reads the log is too slow, or gone; audit lines may be among them",
     ),
     _timing(
         "LoopLagSeconds",

@@ -52,7 +52,7 @@ async def _serve_one(settings: DaemonSettings, registry: Registry, lines: Lines)
     leash = Leash.of(os.environ)
     if leash:
         leash.on_loss(stop.set)
-    async with running(settings, registry, leash, lines.write_soon) as daemon:
+    async with running(settings, registry, leash, lines) as daemon:
         _spare_the_collector()
         left = await daemon.run(stop)
     return 1 if left else 0

@@ -49,6 +49,7 @@ from ftq_daemon.reporter import Reporter
 from ftq_daemon.runner import Runner
 from ftq_daemon.settings import GRACE_SECONDS, DaemonSettings
 from ftq_daemon.settler import Settler
+from ftq_daemon.sinks.lines import Out
 from ftq_daemon.sinks.log import Log, log_sink
 from ftq_daemon.slots import Slots, Turn
 from ftq_daemon.store import Store
@@ -205,7 +206,7 @@ def _version() -> str:
 
 @asynccontextmanager
 async def running(
-    settings: DaemonSettings, registry: Registry, leash: Leash | None, log: Log
+    settings: DaemonSettings, registry: Registry, leash: Leash | None, out: Out
 ) -> AsyncIterator[Daemon]:
     """A daemon over real AWS, ready to run, with its sinks and its HTTP.
 
@@ -213,7 +214,7 @@ async def running(
         settings: Its settings.
         registry: Its handlers.
         leash: What ties it to its fleet; None if it stands alone.
-        log: Takes the lines of its log.
+        out: Takes the lines of its log.
 
     Raises:
         SettingsError: The settings do not fit the queues, or the health port cannot be had.
@@ -235,7 +236,7 @@ async def running(
         daemon = build(settings, registry, ports, world, events, name, max_receives)
         await daemon.store.probe()
         await check_children(registry, daemon.work.runner.children, settings.handlers)
-        with listening(daemon, registry, settings, events, name, log, world) as heard:
+        with listening(daemon, registry, settings, events, name, out, world) as heard:
             daemon.background = [Watchdog(events, late=heard.late).run, *heard.background]
             if protect := leash.protect if leash else _ecs_protection():
                 busy = ScaleInProtection(protect, lambda: bool(daemon.intake.attempts), events)

@@ -285,7 +285,7 @@ class Events:
 
     Attributes:
         sinks: Who listens, in order.
-        broken: How many times a sink failed: for the metrics, as it may be the log that did.
+        broken: How many times a sink failed: it is among the metrics' faults.
     """
 
     sinks: Sequence[Sink] = ()

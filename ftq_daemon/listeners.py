@@ -12,7 +12,8 @@ from ftq_daemon.daemon import Daemon
 from ftq_daemon.events import Events, Failed
 from ftq_daemon.settings import DaemonSettings
 from ftq_daemon.sinks.emf import EmfSink, Who
-from ftq_daemon.sinks.log import Log, log_sink
+from ftq_daemon.sinks.lines import Out
+from ftq_daemon.sinks.log import log_sink
 from ftq_daemon.sinks.metrics import Metrics
 from ftq_daemon.sinks.tally import Gauges, Tally
 
@@ -39,7 +40,7 @@ def listening(
     settings: DaemonSettings,
     events: Events,
     name: str,
-    log: Log,
+    out: Out,
     world: World,
 ) -> Iterator[Listeners]:
     """Have a daemon's events told; what was counted last is said at the end.
@@ -50,7 +51,7 @@ def listening(
         settings: Its settings.
         events: Get their sinks.
         name: What the daemon is called.
-        log: Takes lines.
+        out: Takes lines.
         world: The clock.
     """
     slots, pace = daemon.intake.slots, daemon.pace
@@ -58,12 +59,14 @@ def listening(
         inflight=lambda: len(daemon.intake.attempts),
         slots=lambda: slots.total,
         breakers=lambda: daemon.attempts.breakers.positions,
+        lines_lost=lambda: out.lost,
+        broken=lambda: events.broken,
     )
     tally = Tally(registry)
     metrics = Metrics(tally, gauges)
     if pace is not None:
         metrics.watch("ftq_concurrency_limit", "The adaptive limit", lambda: pace.limit)
-    events.sinks = [log_sink(name, settings, log), tally]
+    events.sinks = [log_sink(name, settings, out.write_soon), tally]
     listeners = Listeners(metrics.render, tally.lag.add, [])
     if settings.emf == "off":
         yield listeners
@@ -72,7 +75,7 @@ def listening(
     def failed(error: Exception) -> None:
         events.emit(Failed("metrics", f"{type(error).__name__}: {error}"))
 
-    said = EmfSink(tally, gauges, Who(settings.service, name), log, world.now, failed)
+    said = EmfSink(tally, gauges, Who(settings.service, name), out.write, world.now, failed)
     listeners.background.append(said.run)
     try:
         yield listeners

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -21,6 +21,31 @@ _MOST_BYTES = 4_096
 _DISTRIBUTION: Final = {"Values", "Counts", "Min", "Max", "Count", "Sum"}
 
 Dimensions: TypeAlias = tuple[tuple[str, str], ...]
+
+
+@dataclass(slots=True)
+class Kept:
+    """Keeps the lines of a log; one that is full takes none, and counts them.
+
+    Attributes:
+        lines: What was taken.
+        full: Whether it takes no more.
+        lost: Lines that it did not take.
+    """
+
+    lines: list[bytes] = field(default_factory=list)
+    full: bool = False
+    lost: int = 0
+
+    def write(self, line: bytes) -> bool:
+        if self.full:
+            self.lost += 1
+        else:
+            self.lines.append(line)
+        return not self.full
+
+    def write_soon(self, line: bytes) -> None:
+        self.write(line)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,18 @@ minutes: then each minute has one word of each daemon, and the sum of a gauge is
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from ftq import emf
 from ftq.breaker import Position
 from ftq.emf import Value
-from ftq_daemon.sinks.log import Log, render
+from ftq_daemon.sinks.log import render
 from ftq_daemon.sinks.tally import Gauges, OfType, Tally
+from ftq_daemon.sinks.timing import Timing
 
 # CloudWatch keeps custom metrics by the minute: finer costs and shows nothing, coarser would
 # leave minutes out that alarms look at.
@@ -44,6 +46,21 @@ class Who:
     daemon: str
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """A value that is to be said.
+
+    Attributes:
+        name: Of which metric.
+        value: It.
+        told: Called once its line is out: what did not get out is said with the next.
+    """
+
+    name: str
+    value: Value
+    told: Callable[[], object] = lambda: None
+
+
 class EmfSink:
     """Says what was counted since it last did.
 
@@ -51,7 +68,7 @@ class EmfSink:
         tally: What is counted.
         gauges: What is read at whole minutes.
         who: Who says it.
-        write: Takes the lines.
+        write: Takes the lines; False says that one was lost, and so is told again.
         now: Milliseconds since the epoch.
         failed: Told why nothing could be said: a listener must not stop what it listens to.
     """
@@ -61,7 +78,7 @@ class EmfSink:
         tally: Tally,
         gauges: Gauges,
         who: Who,
-        write: Log,
+        write: Callable[[bytes], bool],
         now: Callable[[], int],
         failed: Callable[[Exception], object],
     ) -> None:
@@ -90,7 +107,7 @@ class EmfSink:
         self.say(now - now % INTERVAL, gauges=False)
 
     def say(self, at: int, *, gauges: bool) -> None:
-        """Say what was counted since this was last called.
+        """Say what was counted and not said yet.
 
         Args:
             at: The minute that it is said of, in milliseconds.
@@ -103,33 +120,33 @@ class EmfSink:
 
     def _say(self, at: int, *, gauges: bool) -> None:
         for type_, kind in self._tally.types.items():
-            self._lines(at, {**self._news(type_, _typed(kind)), **_timings(kind)}, type_)
-        lag = self._tally.lag.news()
-        timings = {"LoopLagSeconds": lag} if lag else {}
+            self._lines(at, [*self._counts(type_, _typed(kind)), *_timings(kind)], type_)
+        read = _read(self._gauges).items() if gauges else ()
         self._lines(
             at,
-            {
-                **self._news("", _counters(self._tally)),
-                **timings,
-                **(_read(self._gauges) if gauges else {}),
-            },
+            [
+                *self._counts("", _counters(self._tally, self._gauges)),
+                *_told_of("LoopLagSeconds", self._tally.lag),
+                *(News(name, value) for name, value in read),
+            ],
         )
 
-    def _news(self, type_: str, counts: Iterator[tuple[str, int]]) -> dict[str, Value]:
+    def _counts(self, type_: str, counts: Iterable[tuple[str, int]]) -> Iterator[News]:
         """What the counters that gained anything have gained since they were last said."""
-        news: dict[str, Value] = {}
         for name, count in counts:
-            gained = count - self._told.get((type_, name), 0)
-            if gained:
-                news[name] = gained
-                self._told[type_, name] = count
-        return news
+            key = type_, name
+            if gained := count - self._told.get(key, 0):
+                yield News(name, gained, partial(self._told.__setitem__, key, count))
 
-    def _lines(self, at: int, values: Mapping[str, Value], type_: str = "") -> None:
+    def _lines(self, at: int, news: Iterable[News], type_: str = "") -> None:
+        by_name = {each.name: each for each in news}
+        values = {name: each.value for name, each in by_name.items()}
         timestamp = datetime.fromtimestamp(self._now() / 1000, UTC).isoformat()
         head = {"timestamp": timestamp[:-6] + "Z", "level": "info", "event": EVENT}
         for document in emf.documents(self._who.service, at, values, type_):
-            self._write(render({**head, "daemon": self._who.daemon, **document}))
+            if self._write(render({**head, "daemon": self._who.daemon, **document})):
+                for name in by_name.keys() & document.keys():
+                    by_name[name].told()
 
 
 def _typed(kind: OfType) -> Iterator[tuple[str, int]]:
@@ -140,17 +157,18 @@ def _typed(kind: OfType) -> Iterator[tuple[str, int]]:
     yield "LoopBlocked", kind.blocked
 
 
-def _timings(kind: OfType) -> dict[str, Value]:
-    every = {
-        "HandlerSeconds": kind.handler,
-        "QueueWaitSeconds": kind.wait,
-        "EndToEndSeconds": kind.total,
-    }
-    news = {name: timing.news() for name, timing in every.items()}
-    return {name: distribution for name, distribution in news.items() if distribution}
+def _timings(kind: OfType) -> Iterator[News]:
+    yield from _told_of("HandlerSeconds", kind.handler)
+    yield from _told_of("QueueWaitSeconds", kind.wait)
+    yield from _told_of("EndToEndSeconds", kind.total)
 
 
-def _counters(tally: Tally) -> Iterator[tuple[str, int]]:
+def _told_of(name: str, timing: Timing) -> Iterator[News]:
+    if distribution := timing.news():
+        yield News(name, distribution, timing.told)
+
+
+def _counters(tally: Tally, gauges: Gauges) -> Iterator[tuple[str, int]]:
     calls = {"ok": 0, "throttled": 0, "other": 0}
     for (_, _, outcome), count in tally.calls.items():
         calls[outcome if outcome in calls else "other"] += count
@@ -159,7 +177,8 @@ def _counters(tally: Tally) -> Iterator[tuple[str, int]]:
     yield "MessagesSwept", tally.swept
     yield "BreakerOpenings", tally.openings.total()
     yield "HandlersAbandoned", tally.abandoned
-    yield "Faults", tally.faults.total()
+    yield "Faults", tally.faults.total() + gauges.broken()
+    yield "LogLinesLost", gauges.lines_lost()
     yield "AwsCalls", sum(calls.values())
     yield "AwsThrottles", calls["throttled"]
     yield "AwsErrors", calls["other"]

@@ -16,12 +16,26 @@ import select
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 # A write of up to so many bytes does not block where poll(2) promises room: POSIX's least
 # PIPE_BUF is 512, Linux has 4,096 (pipe(7)).
 _AT_ONCE: Final = select.PIPE_BUF
 WAITING_BYTES: Final = 4 * 1024 * 1024
+
+
+class Out(Protocol):
+    """Takes lines, and never blocks or raises."""
+
+    lost: int
+
+    def write(self, line: bytes) -> bool:
+        """Write whole lines; whether they are out or on their way."""
+        ...
+
+    def write_soon(self, line: bytes) -> None:
+        """Write a line with others of this turn of the loop."""
+        ...
 
 
 class Lines:
@@ -54,23 +68,28 @@ class Lines:
         self._room = select.poll()
         self._room.register(descriptor, select.POLLOUT)
 
-    def write(self, line: bytes) -> None:
-        """Write whole lines, now or when there is room. From any thread; never blocks or raises."""
+    def write(self, line: bytes) -> bool:
+        """Write whole lines, now or when there is room. From any thread; never blocks or raises.
+
+        Returns:
+            Whether they are out or on their way; False if they are lost already.
+        """
         with self._lock:
             if not self._behind and len(line) <= _AT_ONCE and self._has_room():
                 if not self._out(line + self._told(self._untold) if self._untold else line):
                     self._lose(line)
-                else:
-                    self._untold = 0
-                return
+                    return False
+                self._untold = 0
+                return True
             if self._bytes + len(line) > self._most:
                 self._lose(line)
-                return
+                return False
             self._waiting.append(line)
             self._bytes += len(line)
             if not self._behind:
                 self._behind = True
                 threading.Thread(target=self._catch_up, name="log", daemon=True).start()
+            return True
 
     def write_soon(self, line: bytes) -> None:
         """Write a line with others of this turn of the loop; outside of a loop, write it now."""

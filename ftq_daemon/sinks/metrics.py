@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import Final, TypeVar
@@ -61,7 +62,10 @@ class Metrics(Collector):
         yield _counted("ftq_breaker_openings", "Openings", _named(tally.openings), "breaker")
         yield _counted("ftq_swept", "Messages the sweeper sent again", {(): tally.swept})
         yield _counted("ftq_handlers_abandoned", "Handlers that did not end", {(): tally.abandoned})
-        yield _counted("ftq_faults", "What did not work", _named(tally.faults), "what")
+        faults = _named(tally.faults + Counter(listener=self._gauges.broken()))
+        yield _counted("ftq_faults", "What did not work", faults, "what")
+        lines_lost = self._gauges.lines_lost()
+        yield _counted("ftq_log_lines_lost", "Lines of the log that were lost", {(): lines_lost})
         yield _timed("ftq_loop_lag_seconds", "How late the loop was", {(): [tally.lag]})
         yield GaugeMetricFamily("ftq_inflight", "Messages in hand", self._gauges.inflight())
         yield GaugeMetricFamily("ftq_slots", "Messages that may be", self._gauges.slots())

@@ -55,11 +55,15 @@ class Gauges:
         inflight: How many messages are in hand.
         slots: How many may be.
         breakers: Where each breaker stands.
+        lines_lost: How many lines of the log were lost so far.
+        broken: How often a listener failed so far.
     """
 
     inflight: Callable[[], int] = lambda: 0
     slots: Callable[[], int] = lambda: 0
     breakers: Callable[[], Mapping[str, Position]] = dict
+    lines_lost: Callable[[], int] = lambda: 0
+    broken: Callable[[], int] = lambda: 0
 
 
 class Tally:

@@ -41,24 +41,26 @@ class Timing:
             self.low = seconds
 
     def news(self) -> Distribution | None:
-        """What was added since it was last asked; None if nothing was.
+        """What was added since it was last told; None if nothing was.
 
         Each value is the mean of those between two bounds: their sum is that of all.
         """
         counts = [a - b for a, b in zip(self.counts, self._counts_told, strict=True)]
         sums = [a - b for a, b in zip(self.sums, self._sums_told, strict=True)]
-        low, high = self.low, self.high
-        self._counts_told, self._sums_told = [*self.counts], [*self.sums]
-        self.low, self.high = float("inf"), 0.0
         found = [n for n, count in enumerate(counts) if count]
         if not found:
             return None
         return Distribution(
             values=[_short(sums[n] / counts[n]) for n in found],
             counts=[counts[n] for n in found],
-            low=_short(low),
-            high=_short(high),
+            low=_short(self.low),
+            high=_short(self.high),
         )
+
+    def told(self) -> None:
+        """Take all that there is as told."""
+        self._counts_told, self._sums_told = [*self.counts], [*self.sums]
+        self.low, self.high = float("inf"), 0.0
 
 
 def _short(seconds: float) -> float:

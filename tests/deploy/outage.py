@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -24,7 +23,7 @@ from ftq_daemon.clock import World
 from ftq_daemon.listeners import listening
 from ftq_daemon.settings import DaemonSettings
 from tests.deploy.cloudwatch import Store
-from tests.emf import points
+from tests.emf import Kept, points
 from tests.unit.daemon.bench import TABLE, Bench, Worker
 
 # Minutes, from and to.
@@ -53,7 +52,7 @@ class Fleet:
 
     bench: Bench
     lines: list[bytes] = field(default_factory=list)
-    _up: list[tuple[Worker, Callable[[], None]]] = field(default_factory=list)
+    _up: list[tuple[Worker, Kept]] = field(default_factory=list)
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def minute(self) -> float:
@@ -75,28 +74,24 @@ class Fleet:
         return registry
 
     async def start(self) -> None:
-        registry, alive = self.registry(), {True}
+        registry, out = self.registry(), Kept(self.lines)
         worker = await self.bench.start(registry)
         events = worker.daemon.events
         settings = DaemonSettings(
             queue_url=self.bench.url, dlq_url=self.bench.dlq_url, table=TABLE, handlers="x:y"
         )
 
-        def write(line: bytes) -> None:
-            if alive:  # who was killed says nothing any more
-                self.lines.append(line)
-
         world = World(now_ms, random.random, lambda: "")
         listeners = self._stack.enter_context(
-            listening(worker.daemon, registry, settings, events, "d", write, world)
+            listening(worker.daemon, registry, settings, events, "d", out, world)
         )
         worker.daemon.background = listeners.background
-        self._up.append((worker, alive.clear))
+        self._up.append((worker, out))
 
     async def kill(self) -> None:
         while self._up:
-            worker, silence = self._up.pop()
-            silence()
+            worker, out = self._up.pop()
+            out.full = True  # who was killed says nothing any more
             worker.kill()
             with suppress(asyncio.CancelledError):
                 await worker.run

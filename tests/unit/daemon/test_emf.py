@@ -27,7 +27,7 @@ from ftq_daemon.settings import DaemonSettings
 from ftq_daemon.sinks.emf import INTERVAL, EmfSink, Who
 from ftq_daemon.sinks.tally import Gauges, Tally
 from ftq_daemon.sinks.timing import BOUNDS, Timing
-from tests.emf import Point, count, points, total
+from tests.emf import Kept, Point, count, points, total
 from tests.unit.daemon.bench import TABLE, Bench, Worker
 from tests.unit.daemon.test_daemon import play
 
@@ -63,7 +63,7 @@ def gambling(dice: random.Random) -> Registry:
 
 @asynccontextmanager
 async def fleet(
-    count: int, bench: Bench, registry: Registry, lines: list[bytes]
+    count: int, bench: Bench, registry: Registry, out: Kept
 ) -> AsyncIterator[list[tuple[Worker, Listeners]]]:
     """Daemons with their real sinks, beside those by which the test watches them."""
     settings = DaemonSettings(
@@ -76,7 +76,7 @@ async def fleet(
             worker = await bench.start(registry)
             events, watching = worker.daemon.events, [*worker.daemon.events.sinks]
             listeners = stack.enter_context(
-                listening(worker.daemon, registry, settings, events, "d", lines.append, world)
+                listening(worker.daemon, registry, settings, events, "d", out, world)
             )
             events.sinks = [*watching, *events.sinks]
             worker.daemon.background = listeners.background
@@ -121,14 +121,14 @@ def check(said: list[Point], told: list[facts.Event], shown: dict[str, float]) -
 
 def test_the_lines_of_a_drained_fleet_add_up_to_what_its_tasks_went_through() -> None:
     async def story(bench: Bench) -> None:
-        dice, lines = random.Random(7), list[bytes]()
+        dice, out = random.Random(7), Kept()
         registry = gambling(dice)
         ids = []
         for n in range(300):
             type_ = "doomed" if n % 10 == 0 else "flaky"
             odds: Json = {"fails": 0.3, "seconds": dice.random() * 2}
             ids.append((await bench.submit(type_, odds)).id)
-        async with fleet(2, bench, registry, lines) as observed:
+        async with fleet(2, bench, registry, out) as observed:
             tasks = await bench.ended(*ids)
             # What is still running at the stop is given back; that is counted as well.
             for _ in range(5):
@@ -136,7 +136,7 @@ def test_the_lines_of_a_drained_fleet_add_up_to_what_its_tasks_went_through() ->
             await asyncio.sleep(30)
             await asyncio.gather(*(worker.drain() for worker, _ in observed))
             shown = prometheus(*(listeners.exposition() for _, listeners in observed))
-        said, told = points(lines), [event for worker, _ in observed for event in worker.told]
+        said, told = points(out.lines), [event for worker, _ in observed for event in worker.told]
         check(said, told, shown)
         states = Counter((task.type, task.state) for task in tasks)
         assert total(said, "TasksSucceeded", "flaky") == states["flaky", State.SUCCEEDED]
@@ -150,18 +150,18 @@ def test_the_lines_of_a_drained_fleet_add_up_to_what_its_tasks_went_through() ->
 
 def test_each_full_minute_has_one_word_of_each_daemon_about_how_it_is() -> None:
     async def story(bench: Bench) -> None:
-        lines, registry = list[bytes](), gambling(random.Random(1))
-        async with fleet(2, bench, registry, lines) as observed:
+        out, registry = Kept(), gambling(random.Random(1))
+        async with fleet(2, bench, registry, out) as observed:
             await bench.submit("flaky", {"seconds": 400})
             await asyncio.sleep(330)
             for worker, _ in observed:
                 worker.kill()
-        daemons = [each for each in points(lines) if each.name == "Daemons"]
+        daemons = [each for each in points(out.lines) if each.name == "Daemons"]
         minutes = Counter(each.at for each in daemons)
         assert set(minutes.values()) == {2}
         assert len(minutes) == 5
         assert all(at % INTERVAL == 0 for at in minutes)
-        in_flight = [each for each in points(lines) if each.name == "InFlight"]
+        in_flight = [each for each in points(out.lines) if each.name == "InFlight"]
         by_minute = [sum(e.sum for e in in_flight if e.at == at) for at in sorted(minutes)]
         assert by_minute == [1.0] * 5
 
@@ -211,11 +211,11 @@ def test_the_daemon_says_all_of_its_metrics_as_the_table_has_them_and_no_others(
     for event in EVERYTHING:
         tally(event)
     tally.lag.add(0.001)
-    lines: list[bytes] = []
+    out = Kept()
     breakers = {"smtp": Position.OPEN, "bank": Position.HALF_OPEN, "post": Position.CLOSED}
-    gauges = Gauges(lambda: 3, lambda: 64, lambda: breakers)
-    EmfSink(tally, gauges, Who("ftq", "d"), lines.append, lambda: 0, refuse).say(0, gauges=True)
-    said = points(lines)
+    gauges = Gauges(lambda: 3, lambda: 64, lambda: breakers, lambda: 7, lambda: 2)
+    EmfSink(tally, gauges, Who("ftq", "d"), out.write, lambda: 0, refuse).say(0, gauges=True)
+    said = points(out.lines)
     found = {(each.name, each.unit, tuple(key for key, _ in each.dimensions)) for each in said}
     assert found == {
         (metric.name, metric.unit, keys)
@@ -224,29 +224,48 @@ def test_the_daemon_says_all_of_its_metrics_as_the_table_has_them_and_no_others(
         for keys in metric.dimensions
     }
     expected = {"MessagesSwept": 3, "MessagesRefused": 2, "AwsCalls": 3, "InFlight": 3, "Slots": 64}
-    expected |= {"AwsThrottles": 1, "AwsErrors": 1, "BreakersOpen": 2, "Faults": 1, "Daemons": 1}
+    expected |= {"AwsThrottles": 1, "AwsErrors": 1, "BreakersOpen": 2, "Faults": 3, "Daemons": 1}
+    expected |= {"LogLinesLost": 7}
     assert {name: total(said, name) for name in expected} == expected
 
 
 def test_what_was_said_is_not_said_again() -> None:
-    tally, lines = Tally(mailing()), list[bytes]()
-    sink = EmfSink(tally, Gauges(), Who("ftq", "d"), lines.append, lambda: 0, refuse)
+    tally, out = Tally(mailing()), Kept()
+    sink = EmfSink(tally, Gauges(), Who("ftq", "d"), out.write, lambda: 0, refuse)
     for _ in range(3):
         for event in EVERYTHING:
             tally(event)
         sink.close()
     sink.close()
-    said = points(lines)
+    said = points(out.lines)
     assert (total(said, "TasksSucceeded", "mail"), count(said, "HandlerSeconds")) == (3, 15)
     assert total(said, "MessagesSwept") == 9
 
 
+def test_what_a_log_did_not_take_is_said_once_it_takes_lines_again() -> None:
+    tally, out = Tally(mailing()), Kept()
+    gauges = Gauges(lines_lost=lambda: out.lost)
+    sink = EmfSink(tally, gauges, Who("ftq", "d"), out.write, lambda: 0, refuse)
+    for out.full in (False, True, True, False):
+        for event in EVERYTHING:
+            tally(event)
+        tally.lag.add(0.001)
+        sink.close()
+    said = points(out.lines)
+    for name in ("TasksSucceeded", "TasksDead", "ClaimsLost", "Faults"):
+        assert total(said, name) == 4, name
+    assert (count(said, "HandlerSeconds"), count(said, "LoopLagSeconds")) == (20, 4)
+    timed = [each for each in said if each.name == "QueueWaitSeconds"]
+    assert {(each.low, each.high) for each in timed} == {(0.5, 0.5)}
+    assert total(said, "LogLinesLost") == out.lost > 0
+
+
 def test_a_thousand_types_are_a_hundred_and_all_the_others() -> None:
-    tally, lines = Tally(mailing(250)), list[bytes]()
+    tally, out = Tally(mailing(250)), Kept()
     for n in range(1000):
         tally(facts.Succeeded(Task(f"t{n}", f"mail{n:03}", "q", State.RUNNING), 0.1, 1.0))
-    EmfSink(tally, Gauges(), Who("ftq", "d"), lines.append, lambda: 0, refuse).close()
-    said = points(lines)
+    EmfSink(tally, Gauges(), Who("ftq", "d"), out.write, lambda: 0, refuse).close()
+    said = points(out.lines)
     assert len({each.dimensions for each in said}) == MOST_TYPES + 3
     assert total(said, "TasksSucceeded") == 1000
     assert total(said, "TasksSucceeded", "other") == 150
@@ -254,14 +273,14 @@ def test_a_thousand_types_are_a_hundred_and_all_the_others() -> None:
 
 
 def test_timings_of_every_length_are_within_a_quarter_and_fit_into_one_line_each() -> None:
-    dice, tally, lines = random.Random(3), Tally(mailing()), list[bytes]()
+    dice, tally, out = random.Random(3), Tally(mailing()), Kept()
     drawn = sorted(10 ** dice.uniform(-5, 6) for _ in range(50_000))
     kind = tally.of("mail")
     for seconds in drawn:
         for timing in (kind.handler, kind.wait, kind.total):
             timing.add(seconds)
-    EmfSink(tally, Gauges(), Who("ftq", "d"), lines.append, lambda: 0, refuse).close()
-    (told,) = [p for p in points(lines) if (p.name, len(p.dimensions)) == ("HandlerSeconds", 2)]
+    EmfSink(tally, Gauges(), Who("ftq", "d"), out.write, lambda: 0, refuse).close()
+    (told,) = [p for p in points(out.lines) if (p.name, len(p.dimensions)) == ("HandlerSeconds", 2)]
     assert told.count == 50_000
     assert told.sum == pytest.approx(sum(drawn), rel=1e-3)
     assert (told.low, told.high) == pytest.approx((drawn[0], drawn[-1]), rel=1e-3)
@@ -281,10 +300,28 @@ def test_a_timing_on_a_bound_counts_as_below_it() -> None:
 def test_a_log_that_cannot_be_written_to_ends_nothing_and_is_told_of() -> None:
     told: list[Exception] = []
 
-    def broken(_: bytes) -> None:
+    def broken(_: bytes) -> bool:
         raise OSError("gone")
 
     tally = Tally(mailing())
     tally(EVERYTHING[0])
     EmfSink(tally, Gauges(), Who("ftq", "d"), broken, lambda: 0, told.append).close()
     assert [str(error) for error in told] == ["gone"]
+
+
+def test_what_a_listener_broke_on_is_a_fault() -> None:
+    async def story(bench: Bench) -> None:
+        out = Kept()
+
+        def deaf(event: facts.Event) -> None:
+            if isinstance(event, facts.Succeeded):
+                raise OSError("broken")
+
+        async with fleet(1, bench, gambling(random.Random(1)), out) as [(worker, listeners)]:
+            worker.daemon.events.sinks = [*worker.daemon.events.sinks, deaf]
+            await bench.ended((await bench.submit("flaky", {})).id)
+            await worker.drain()
+            shown = prometheus(listeners.exposition())
+        assert total(points(out.lines), "Faults") == shown["ftq_faults_total listener"] == 1
+
+    play(story)

@@ -94,9 +94,9 @@ def test_a_reader_that_stands_still_holds_up_no_writer_and_gets_every_line_in_or
 def test_what_no_longer_fits_is_lost_and_told(pipe: tuple[int, int]) -> None:
     reader, writer = pipe
     lines = Lines(writer, told, most=300_000)
-    for _ in range(10):
-        lines.write(b"z" * 99_999 + b"\n")
+    taken = [lines.write(b"z" * 99_999 + b"\n") for _ in range(10)]
     lost = lines.lost
+    assert taken.count(False) == lost
     assert lost in (6, 7)  # one may be in the thread's hands
     got = read(reader, 10 - lost + 1)
     assert got[-1] == b"lost %d" % lost
@@ -107,7 +107,7 @@ def test_a_reader_that_is_gone_raises_nothing(pipe: tuple[int, int]) -> None:
     reader, writer = pipe
     lines = Lines(writer, told)
     os.close(reader)
-    lines.write(b"one\n")
+    assert not lines.write(b"one\n")
     lines.write(b"two " * 10_000 + b"\n")
     lines.close(10)
     assert lines.lost == 2
