@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Annotated, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -28,9 +28,11 @@ from ftq.limits import (
     TENANT_PATTERN,
     TYPE_PATTERN,
 )
-from ftq.registry import Registry
 from ftq.submission import Submission
 from ftq.text import Json, NotJson, parse
+
+if TYPE_CHECKING:
+    from ftq.registry import Registry
 
 KEY: Final = "idempotency-key"
 # Each byte of a payload may have come as an escape of six; the rest is room for other fields.

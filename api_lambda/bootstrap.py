@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from api_lambda.log import configure
 from api_lambda.metrics import Teller
@@ -16,9 +17,11 @@ from api_lambda.settings import ApiSettings
 from ftq.aws import connect
 from ftq.errors import SettingsError
 from ftq.ports import SyncPort
-from ftq.registry import load
 from ftq.settings import queues_of, read
 from ftq.submission import Terms
+
+if TYPE_CHECKING:
+    from ftq.registry import Registry
 
 
 @lru_cache(maxsize=1)
@@ -49,7 +52,7 @@ def build(settings: ApiSettings, port: SyncPort, environ: Mapping[str, str] = os
         grace=settings.sweep_grace_seconds * 1000,
         retention=settings.retention_days * 24 * 3600 * 1000,
     )
-    registry = load(settings.handlers) if settings.handlers else None
+    registry = _load(settings.handlers) if settings.handlers else None
     for handler in registry or ():
         if handler.queue and handler.queue not in queues:
             known = ", ".join(queues)
@@ -77,6 +80,13 @@ def build(settings: ApiSettings, port: SyncPort, environ: Mapping[str, str] = os
         frozenset(settings.cors_origins),
         settings.log_sample,
     )
+
+
+def _load(path: str) -> Registry:
+    # Only where there are handlers: what they are declared with takes its time to load.
+    from ftq.registry import load
+
+    return load(path)
 
 
 def _now() -> int:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from api_lambda.log import say
 from ftq import emf
 from ftq.emf import Value
 from ftq.metrics import UNKNOWN, labels
-from ftq.registry import Registry
+
+if TYPE_CHECKING:
+    from ftq.registry import Registry
 
 _ACCEPTED: Final = {200: "TasksAccepted", 202: "TasksAccepted", 503: "TasksNotStored"}
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from api_lambda.settings import ConsoleMode
 from ftq.errors import Throttled
 from ftq.ports import Call, Reply, SyncPort
 from ftq.redaction import USUAL, Names
-from ftq.registry import Registry
 from ftq.submission import Terms
+
+if TYPE_CHECKING:
+    from ftq.registry import Registry
 
 # No call begins later than this after the request came in. One call takes at most
 # `limits.CALL_SECONDS`, so the answer is out before API Gateway's 30 s are over: a client that is

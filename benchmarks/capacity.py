@@ -17,9 +17,9 @@ from typing import Final, cast
 from benchmarks.handlers import TYPE
 from benchmarks.load import GRACE, RETENTION
 from benchmarks.stub.partiql import Item, Value, compile_statement
+from ftq.settlement import Complete
 from ftq.submission import Plan, Submission, Terms, plan
 from ftq.task import Entry
-from ftq.verdict import Complete
 from ftq.wire import table
 from ftq.wire.claimant import Claimant, claimed
 from ftq.wire.create import PROJECTED

@@ -1,7 +1,12 @@
-"""ftq: a fault-tolerant task queue for Python teams on AWS. What users import is here."""
+"""ftq: a fault-tolerant task queue for Python teams on AWS. What users import is here.
 
-from ftq.breaker import BreakerPolicy
-from ftq.context import Context
+What handlers are declared with is loaded as it is first asked for: a fifth of the API's cold
+start would go into it, and most of its functions know no handlers.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
 from ftq.errors import (
     CallError,
     CallRefused,
@@ -19,10 +24,14 @@ from ftq.errors import (
     Throttled,
     Unavailable,
 )
-from ftq.handler import Handler
-from ftq.registry import Registry
-from ftq.retry import RetryPolicy
-from ftq.schedule import Tick
+
+if TYPE_CHECKING:
+    from ftq.breaker import BreakerPolicy
+    from ftq.context import Context
+    from ftq.handler import Handler
+    from ftq.registry import Registry
+    from ftq.retry import RetryPolicy
+    from ftq.schedule import Tick
 
 __all__ = [
     "BreakerPolicy",
@@ -47,3 +56,22 @@ __all__ = [
     "Tick",
     "Unavailable",
 ]
+
+_LATER: Final = {
+    "BreakerPolicy": "ftq.breaker",
+    "Context": "ftq.context",
+    "Handler": "ftq.handler",
+    "Registry": "ftq.registry",
+    "RetryPolicy": "ftq.retry",
+    "Tick": "ftq.schedule",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return globals().setdefault(name, getattr(import_module(_LATER[name]), name))
+
+
+def __dir__() -> list[str]:
+    return __all__

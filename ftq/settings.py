@@ -114,7 +114,8 @@ class Settings(BaseModel):
         audit: Whose changes are in the audit stream: those of `operators`, or `all`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # Built as it is read: the base never is.
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     log_level: LogLevel = "INFO"
     redact: Annotated[Names, BeforeValidator(_names)] = USUAL

@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Final
 
 from ftq.lifecycle import FINAL
+from ftq.settlement import Cause
 from ftq.text import Document, Json
-from ftq.verdict import Cause
 
 ATTEMPTS: Final = 3
 # The range in which 99 of 100 runs end.

@@ -15,7 +15,8 @@ from ftq.errors import CallError
 from ftq.outcome import Interrupted, Outcome
 from ftq.refusal import Drop, DropDead, Forget, Insert, Ours, Refusal, Revive, Yield
 from ftq.registry import Registry
-from ftq.verdict import Cause, judge
+from ftq.settlement import Cause
+from ftq.verdict import judge
 from ftq.wire.queue import cause_line, cause_of
 from ftq_daemon import events as facts
 from ftq_daemon.breakers import Breakers, Pass

@@ -6,19 +6,9 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from ftq.lifecycle import State, follow
+from ftq.settlement import Cancel, Complete, DeadLetter, Release, RetryAt, Settlement
 from ftq.task import Entry
-from ftq.verdict import (
-    CRASHED,
-    Abandon,
-    Cancel,
-    Complete,
-    DeadLetter,
-    Lapse,
-    Release,
-    RetryAt,
-    Settlement,
-    Verdict,
-)
+from ftq.verdict import CRASHED, Abandon, Lapse, Verdict
 from ftq.wire.queue import cause_line
 from ftq.wire.table import Refused, Written
 from ftq_daemon import events as facts

@@ -15,9 +15,10 @@ from ftq.handler import Handler
 from ftq.outcome import Interrupted, Lost, Orphaned, Outcome, Quarantined
 from ftq.registry import Registry
 from ftq.retry import RetryPolicy
+from ftq.settlement import Cause
 from ftq.task import Entry, Task, failure, payload_key, remember
 from ftq.value import value
-from ftq.verdict import Cause, Settle, admit, stay_apart
+from ftq.verdict import Settle, admit, stay_apart
 from ftq_daemon.beat import Beat, Holding
 from ftq_daemon.children.child import NoChild
 from ftq_daemon.claims import Claim

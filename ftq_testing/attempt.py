@@ -16,11 +16,12 @@ from ftq.handler import DEFAULT_TIMEOUT, Function, Handler, declare
 from ftq.lifecycle import State, follow
 from ftq.outcome import AskedRetry, Outcome, Returned
 from ftq.registry import Registry
+from ftq.settlement import Settlement
 from ftq.task import Failure
 from ftq.testing.clock import now_ms
 from ftq.testing.clock import run as run_virtually
 from ftq.text import Json, parse
-from ftq.verdict import Abandon, Lapse, Settlement, judge
+from ftq.verdict import Abandon, Lapse, judge
 from ftq_daemon.children.child import Child, NoChild
 from ftq_daemon.children.pool import Children
 from ftq_daemon.endings import Endings

@@ -19,8 +19,8 @@ from benchmarks.handlers import Note, noop
 from benchmarks.side import Side
 from benchmarks.sides.place import Place, place
 from ftq.ports import Call, Request
+from ftq.settlement import Complete
 from ftq.task import Entry
-from ftq.verdict import Complete
 from ftq.wire import queue
 from ftq.wire.claimant import Claimant, claimed
 from ftq.wire.item import read_task

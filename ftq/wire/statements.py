@@ -8,10 +8,10 @@ from typing import Final, TypeAlias, assert_never
 
 from ftq.lifecycle import Move, State, follow
 from ftq.ports import Request
+from ftq.settlement import Cancel, Complete, Counter, DeadLetter, Release, RetryAt, Settlement
 from ftq.task import Entry, Task, bucket_of, remember
 from ftq.text import dump
 from ftq.value import value
-from ftq.verdict import Cancel, Complete, Counter, DeadLetter, Release, RetryAt, Settlement
 from ftq.wire import partiql
 from ftq.wire.claimant import Claimant, claimed, redriven
 from ftq.wire.item import Value, error_json, history_text, number, text, to_item

@@ -13,8 +13,7 @@ from ftq.errors import CallRefused
 from ftq.lifecycle import FINAL, State
 from ftq.ports import Call
 from ftq.refusal import Ours, refuse
-from ftq.task import Entry, Task, bucket_of, failure
-from ftq.verdict import (
+from ftq.settlement import (
     Cancel,
     Cause,
     Complete,
@@ -24,6 +23,7 @@ from ftq.verdict import (
     RetryAt,
     Settlement,
 )
+from ftq.task import Entry, Task, bucket_of, failure
 from ftq.wire import table
 from ftq.wire.claimant import Claimant
 from ftq.wire.item import read_task, text

@@ -16,9 +16,9 @@ from ftq.breaker import Position
 from ftq.lifecycle import State
 from ftq.limits import STATEMENTS_PER_BATCH
 from ftq.report import BreakerNote, Report
+from ftq.settlement import Cause, Complete, Counter, DeadLetter, Settlement
 from ftq.task import Entry, Task, failure
 from ftq.text import Json
-from ftq.verdict import Cause, Complete, Counter, DeadLetter, Settlement
 from ftq.wire import reports, table
 from ftq.wire.claimant import Claimant
 from ftq.wire.statements import Statement, Statements

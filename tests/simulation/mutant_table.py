@@ -152,7 +152,7 @@ MUTANTS: Final = (
     Mutant(
         "R6",
         "a release counts as an attempt",
-        "ftq/verdict.py",
+        "ftq/settlement.py",
         (
             (
                 "counter: Counter = Counter.RELEASES\n    claims",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from ftq.settlement import Cause, Counter, DeadLetter, Settlement
 from ftq.task import Entry, Failure, failure
 from ftq.text import Json
-from ftq.verdict import Cause, Counter, DeadLetter, Settlement
 from ftq.wire.statements import Statements
 from tests.unit.api.door import GRACE, RETENTION, TABLE, Door
 

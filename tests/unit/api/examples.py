@@ -19,9 +19,9 @@ from ftq.breaker import Position
 from ftq.errors import Throttled
 from ftq.ports import Call
 from ftq.report import BreakerNote, Report
+from ftq.settlement import Complete
 from ftq.task import Failure, failure
 from ftq.text import Json
-from ftq.verdict import Complete
 from ftq.wire import reports
 from tests.unit.api.door import NOW, TABLE, Door, Got
 from tests.unit.api.dying import dead, settle

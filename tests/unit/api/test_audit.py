@@ -12,9 +12,9 @@ from api_lambda.http import Request
 from api_lambda.routes import Api
 from ftq.lifecycle import State
 from ftq.outcome import Rejected
+from ftq.settlement import Cause, Counter, DeadLetter
 from ftq.task import Entry, failure
 from ftq.text import Document, Json
-from ftq.verdict import Cause, Counter, DeadLetter
 from ftq.wire.statements import Statements
 from tests.unit.api.door import GRACE, RETENTION, TABLE, Door, event
 

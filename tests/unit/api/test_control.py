@@ -10,10 +10,10 @@ import pytest
 from ftq.codec import Envelope, decode
 from ftq.lifecycle import State
 from ftq.ports import Call, Reply, SyncPort
+from ftq.settlement import Complete, Counter, RetryAt, Settlement
 from ftq.task import Entry
 from ftq.testing import Fault, FaultySyncPort
 from ftq.text import Json
-from ftq.verdict import Complete, Counter, RetryAt, Settlement
 from tests.unit.api.door import GRACE, RETENTION, Door, Got, read
 from tests.unit.api.dying import DIE, OOPS, STATEMENTS, dead, settle, submitted
 

@@ -11,8 +11,8 @@ import pytest
 from api_lambda import listing as module
 from ftq.cursor import write_cursor
 from ftq.ports import Call, Reply, SyncPort
+from ftq.settlement import Complete, Counter, Release, RetryAt, Settlement
 from ftq.text import Json
-from ftq.verdict import Complete, Counter, Release, RetryAt, Settlement
 from tests.unit.api.door import Door, Got, dig
 from tests.unit.api.dying import DIE, OOPS, dead, settle, submitted
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from ftq.lifecycle import State
+from ftq.settlement import Complete, Counter, RetryAt
 from ftq.task import Entry, Task, failure, payload_key
 from ftq.testing import Fault, FaultySyncPort, script
-from ftq.verdict import Complete, Counter, RetryAt
 from ftq.wire import table
 from ftq.wire.statements import Statements
 from tests.unit.api.door import GRACE, NOW, RETENTION, TABLE, Door

@@ -9,9 +9,18 @@ import pytest
 from api_lambda import stats as module
 from ftq.breaker import Position
 from ftq.report import KEPT, STALE, BreakerNote, Report
+from ftq.settlement import (
+    Cancel,
+    Cause,
+    Complete,
+    Counter,
+    DeadLetter,
+    Release,
+    RetryAt,
+    Settlement,
+)
 from ftq.task import bucket_of
 from ftq.text import Json
-from ftq.verdict import Cancel, Cause, Complete, Counter, DeadLetter, Release, RetryAt, Settlement
 from ftq.wire import reports
 from ftq.wire.statements import Statements
 from tests.unit.api.door import GRACE, TABLE, Door, dig

@@ -6,9 +6,9 @@ from ftq.codec import Envelope, decode
 from ftq.errors import CallRefused
 from ftq.lifecycle import State
 from ftq.ports import Call
+from ftq.settlement import Complete
 from ftq.task import Entry, payload_key
 from ftq.text import Json
-from ftq.verdict import Complete
 from ftq.wire.statements import Statements
 from tests.unit.api.door import GRACE, NOW, RETENTION, TABLE, Door
 

@@ -13,8 +13,8 @@ from benchmarks.stub.partiql import compile_statement
 from benchmarks.stub.refusal import Refusal
 from ftq.lifecycle import State
 from ftq.ports import Call
+from ftq.settlement import Complete
 from ftq.task import Entry, Task
-from ftq.verdict import Complete
 from ftq.wire import create, queue, table
 from ftq.wire.claimant import Claimant
 from ftq.wire.queue import Outgoing

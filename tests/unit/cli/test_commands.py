@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from ftq.client import Hour
+from ftq.settlement import Complete, Settlement
 from ftq.task import failure
 from ftq.text import parse
-from ftq.verdict import Complete, Settlement
 from ftq_cli.__main__ import COMMANDS, cli
 from ftq_cli.exits import CommandError, Exit
 from ftq_cli.speaking import Connector

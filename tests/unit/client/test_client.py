@@ -25,8 +25,8 @@ from ftq.client.answers import Task
 from ftq.client.exchange import RETRY
 from ftq.errors import SettingsError
 from ftq.lifecycle import State
+from ftq.settlement import Complete, Counter, Release
 from ftq.task import failure
-from ftq.verdict import Complete, Counter, Release
 from tests.unit.api.door import NOW, Door
 from tests.unit.api.dying import DIE, dead, settle, submitted
 from tests.unit.client.bridge import URL, Bridge, refused, reply_lost, says

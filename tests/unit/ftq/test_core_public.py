@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 import ftq
 
 NAMES = [
@@ -38,6 +40,10 @@ def test_every_public_name_is_there_and_explained() -> None:
         assert getattr(ftq, name).__doc__, name
 
 
-def test_no_other_name_but_modules_is_public() -> None:
-    others = {name for name in vars(ftq) if not name.startswith("_")} - set(ftq.__all__)
-    assert all(getattr(ftq, name).__name__ == f"ftq.{name}" for name in others)
+def test_no_other_name_is_shown() -> None:
+    assert dir(ftq) == NAMES
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Regsitry'"):
+        getattr(ftq, "Regsitry")  # noqa: B009 - mypy would see it

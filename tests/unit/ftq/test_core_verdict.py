@@ -28,18 +28,12 @@ from ftq.outcome import (
 )
 from ftq.refusal import YIELD_JITTER, Drop, DropDead, Forget, Insert, Ours, Revive, Yield, refuse
 from ftq.retry import RetryPolicy
+from ftq.settlement import Cancel, Cause, Complete, Counter, DeadLetter, Release, RetryAt
 from ftq.task import Entry, Task, failure
 from ftq.verdict import (
     ORPHANS,
     Abandon,
-    Cancel,
-    Cause,
-    Complete,
-    Counter,
-    DeadLetter,
     Lapse,
-    Release,
-    RetryAt,
     Run,
     Settle,
     Verdict,

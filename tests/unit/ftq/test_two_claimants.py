@@ -34,9 +34,10 @@ from ftq.outcome import (
 )
 from ftq.refusal import Drop, DropDead, Insert, Ours, Refusal, Revive, Yield, refuse
 from ftq.retry import RetryPolicy
+from ftq.settlement import Complete, Counter, Settlement
 from ftq.task import Entry, Task, bucket_of, failure
 from ftq.testing.dynamodb import MemoryDynamo
-from ftq.verdict import Abandon, Complete, Counter, Lapse, Settle, Settlement, admit, judge
+from ftq.verdict import Abandon, Lapse, Settle, admit, judge
 from ftq.wire import create
 from ftq.wire.claimant import Claimant, claimed, revived
 from ftq.wire.item import read_task

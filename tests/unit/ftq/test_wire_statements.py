@@ -13,9 +13,18 @@ from hypothesis import strategies as st
 
 from ftq.errors import IllegalTransition
 from ftq.lifecycle import FINAL, OPEN, TRANSITIONS, Move, State
+from ftq.settlement import (
+    Cancel,
+    Cause,
+    Complete,
+    Counter,
+    DeadLetter,
+    Release,
+    RetryAt,
+    Settlement,
+)
 from ftq.task import Entry, Task, bucket_of, failure
 from ftq.testing.dynamodb import MemoryDynamo
-from ftq.verdict import Cancel, Cause, Complete, Counter, DeadLetter, Release, RetryAt, Settlement
 from ftq.wire import create
 from ftq.wire.claimant import Claimant, claimed, revived
 from ftq.wire.item import Value, number, read_task, text, to_item

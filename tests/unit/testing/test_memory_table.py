@@ -5,10 +5,10 @@ import pytest
 from ftq.errors import CallRefused
 from ftq.lifecycle import State
 from ftq.ports import Call
+from ftq.settlement import Complete, Counter, Release, RetryAt
 from ftq.task import Entry, Task, bucket_of, failure
 from ftq.testing import MemoryAws, MemorySyncPort
 from ftq.testing.clock import run
-from ftq.verdict import Complete, Counter, Release, RetryAt
 from ftq.wire import create, table
 from ftq.wire.claimant import Claimant
 from ftq.wire.item import read_task, text

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ftq.lifecycle import State
+from ftq.settlement import Cancel, Cause, Complete, Counter, DeadLetter, Release, RetryAt
 from ftq.task import Entry, Task, failure
 from ftq.testing.partiql import (
     Insert,
@@ -14,7 +15,6 @@ from ftq.testing.partiql import (
     key_value,
     parse,
 )
-from ftq.verdict import Cancel, Cause, Complete, Counter, DeadLetter, Release, RetryAt
 from ftq.wire.claimant import Claimant
 from ftq.wire.item import Item, Value
 from ftq.wire.statements import Statement, Statements
