@@ -102,6 +102,15 @@ def cli() -> None:
     "--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, show_default=True,
     help="The API's port; 0 takes any free one.",
 )  # fmt: skip
+@click.option(
+    "--host", default="127.0.0.1", metavar="ADDRESS", show_default=True,
+    help="The address that the API listens on: 0.0.0.0 lets other machines in, and it asks nobody "
+    "who they are.",
+)  # fmt: skip
+@click.option(
+    "--allowed-host", "allowed", multiple=True, metavar="NAME",
+    help="A name that the API may be called by, beside 127.0.0.1 and localhost; may be repeated.",
+)  # fmt: skip
 @click.option("--daemons", type=click.IntRange(0, 64), default=1, show_default=True)
 @click.option(
     "--handlers", envvar="FTQ_HANDLERS", metavar="MODULE:REGISTRY",
@@ -117,19 +126,27 @@ def cli() -> None:
     help="What queues and table are called; `ftq`, or `ftq-local-USER` with --aws, if not given.",
 )  # fmt: skip
 def up(
-    port: int, daemons: int, handlers: str | None, state: Path, real: bool, prefix: str | None
+    port: int,
+    host: str,
+    allowed: tuple[str, ...],
+    daemons: int,
+    handlers: str | None,
+    state: Path,
+    real: bool,
+    prefix: str | None,
 ) -> int:
     """Run all of ftq on this machine until Ctrl-C.
 
     Log lines go to standard output. With AWS_ENDPOINT_URL set, or those of SQS and DynamoDB,
     that AWS is used instead of the embedded one.
     """
+    from ftq_cli.listening import Place
     from ftq_cli.local import DEMO_HANDLERS, Options
     from ftq_cli.resources import Names
     from ftq_cli.up import up as run_up
 
     options = Options(
-        port=port,
+        place=Place(host, port, allowed),
         daemons=daemons,
         handlers=handlers or DEMO_HANDLERS,
         aws_state=state / "aws",

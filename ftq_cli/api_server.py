@@ -1,7 +1,8 @@
 """The API on this machine: the Lambda's handler behind HTTP, as API Gateway would call it.
 
-Run as ``python -m ftq_cli.api_server FD``: the listening socket is inherited, so that the port
-is known, and kept, before and between the lives of this program.
+Run as ``python -m ftq_cli.api_server FD NAME...``: the listening socket is inherited, so that the
+port is known, and kept, before and between the lives of this program; the names are those that it
+may be called by.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from ftq_cli.gateway import (
     event_of,
     response_of,
 )
-from ftq_cli.guard import refusal
+from ftq_cli.guard import LOCAL, refusal
 
 STARTED: Final = "api.started"
 # API Gateway's own limits for HTTP APIs: payload size, and how long an integration may take.
@@ -59,12 +60,19 @@ class Gateway:
     Args:
         function: What Lambda would call.
         origins: The origins of web pages that may ask.
+        names: What the API may be called.
     """
 
-    def __init__(self, function: Handler, origins: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        function: Handler,
+        origins: Collection[str] = (),
+        names: Collection[str] = LOCAL,
+    ) -> None:
         """Set the threads up."""
         self._function = function
         self._origins = origins
+        self._names = names
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="api")
 
     async def respond(self, request: web.BaseRequest) -> web.Response:
@@ -72,7 +80,7 @@ class Gateway:
         return _sent(await self._respond(request), request)
 
     async def _respond(self, request: web.BaseRequest) -> HttpResponse:
-        if refused := refusal(_headers(request), self._origins):
+        if refused := refusal(_headers(request), self._origins, self._names):
             return refused
         if expected := request.headers.get("expect"):
             if expected.lower() != "100-continue":
@@ -182,12 +190,14 @@ def _sent(response: HttpResponse, request: web.BaseRequest) -> web.Response:
     return web.Response(status=response.status, body=response.body, headers=headers)
 
 
-async def serve(listening: socket.socket, function: Handler) -> None:
+async def serve(
+    listening: socket.socket, function: Handler, names: Collection[str] = LOCAL
+) -> None:
     """Serve until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    gateway = Gateway(function, _origins())
+    gateway = Gateway(function, _origins(), names)
     # The first request wires everything: it is ours, so that no client waits for that, and
     # no two do it at once.
     health = await gateway.answer(HttpRequest("GET", "/health"))
@@ -212,7 +222,8 @@ def _origins() -> Collection[str]:
 
 def main() -> int:
     """Serve on the inherited socket."""
-    asyncio.run(serve(socket.socket(fileno=int(sys.argv[1])), handler))
+    descriptor, *names = sys.argv[1:]
+    asyncio.run(serve(socket.socket(fileno=int(descriptor)), handler, frozenset(names)))
     return 0
 
 

@@ -14,24 +14,31 @@ from api_lambda.problems import Kind
 from ftq_cli.gateway import HttpResponse, problem
 
 FOREIGN_PAGE: Final = Kind(403, "foreign-page", "Other web pages may not use this API")
-_HOST: Final = re.compile(r"(127\.0\.0\.1|localhost)(:\d{1,5})?", re.IGNORECASE)
+# By these names only this machine is meant, whatever a name server says.
+LOCAL: Final = frozenset({"127.0.0.1", "localhost"})
+_HOST: Final = re.compile(r"(\[[^]@]+\]|[^\][:@]+)(?::\d{1,5})?")
 
 
 def refusal(
-    headers: Iterable[tuple[str, str]], origins: Collection[str] = ()
+    headers: Iterable[tuple[str, str]],
+    origins: Collection[str] = (),
+    names: Collection[str] = LOCAL,
 ) -> HttpResponse | None:
     """The answer to a request that a foreign page made; None if it is no such request.
 
     Args:
         headers: The request's.
         origins: The origins of pages that may ask (FTQ_CORS_ORIGINS).
+        names: What the API may be called, in small letters.
     """
     named: dict[str, list[str]] = {}
     for name, value in headers:
         named.setdefault(name.lower(), []).append(value.strip())
     hosts = named.get("host", [])
-    if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
-        return _forbidden("Host has to be 127.0.0.1 or localhost.")
+    called = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
+    if called is None or called[1].lower() not in names:
+        known = ", ".join(sorted(names))
+        return _forbidden(f"Host has to be one of: {known} (`ftq up --allowed-host`).")
     origin = named.get("origin", [])
     if len(origin) == 1 and origin[0] in origins:
         return None

@@ -24,12 +24,12 @@ from ftq_cli.children import Child, ChildFailedError, Program
 from ftq_cli.embedded import StandInFailedError, embedded_aws
 from ftq_cli.environment import ENDPOINT, described, embedded, given, names_aws
 from ftq_cli.exits import CommandError, Exit
+from ftq_cli.listening import HOST, Place
 from ftq_cli.relay import Line
 from ftq_cli.resources import Aws, Names, Resources, resources
 from ftq_cli.supervisor import Slot, kept
 from ftq_daemon.settings import DaemonSettings
 
-HOST: Final = "127.0.0.1"
 DEMO_HANDLERS: Final = "ftq_cli.demo:registry"
 # A local queue is polled with short waits, so that Ctrl-C is not kept waiting.
 # Whoever reaches this API may do everything by it.
@@ -42,7 +42,7 @@ class Options:
     """What is to run.
 
     Attributes:
-        port: The API's port; 0 for any that is free.
+        place: Where the API listens.
         daemons: How many daemons.
         handlers: ``module:registry``.
         aws_state: Where the embedded AWS keeps its state; None keeps none.
@@ -53,7 +53,7 @@ class Options:
         environ: The environment to start from; AWS_ENDPOINT_URL in it names another AWS.
     """
 
-    port: int = 0
+    place: Place = field(default_factory=Place)
     daemons: int = 1
     handlers: str = DEMO_HANDLERS
     aws_state: Path | None = None
@@ -121,7 +121,8 @@ async def local(options: Options, relay: Line, say: Line) -> AsyncIterator[Local
         CommandError: It could not be started.
     """
     check(options)
-    with _listening(options.port) as listening:
+    place = options.place
+    with place.bound() as listening:
         async with AsyncExitStack() as stack:
             ended: asyncio.Future[str] = asyncio.get_running_loop().create_future()
             environ = await _aws_environment(options, stack, say, ended.set_result)
@@ -132,11 +133,16 @@ async def local(options: Options, relay: Line, say: Line) -> AsyncIterator[Local
             except (CallError, TimeoutError) as error:
                 raise CommandError(f"{described(environ)}: {error}", Exit.UNREACHABLE) from error
             environ |= _settings(options, made)
-            url = f"http://{HOST}:{listening.getsockname()[1]}"
+            url = place.url(listening.getsockname()[1])
+            if place.is_open:
+                say(
+                    f"The API listens on {place.host} and asks nobody who they are: whoever "
+                    "reaches it may submit, read, cancel and redrive."
+                )
             it = Local(url, environ, made, aws, ended)
             try:
                 async with (
-                    kept([Slot(_api(environ, listening))], relay, say) as api_ready,
+                    kept([Slot(_api(environ, listening, place.names))], relay, say) as api_ready,
                     kept(_daemons(it, options.daemons), relay, say) as daemons_ready,
                 ):
                     await api_ready()
@@ -205,20 +211,6 @@ def _settings(options: Options, made: Resources) -> dict[str, str]:
     }
 
 
-def _listening(port: int) -> socket.socket:
-    listening = socket.socket()
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((HOST, port))
-        listening.listen(256)
-    except OSError as error:
-        listening.close()
-        reason = error.strerror or str(error)
-        text = f"--port {port}: cannot listen on {HOST}:{port}: {reason}; 0 takes any free port"
-        raise CommandError(text, Exit.USAGE) from error
-    return listening
-
-
 async def _aws_environment(
     options: Options, stack: AsyncExitStack, say: Line, died: Callable[[str], None]
 ) -> dict[str, str]:
@@ -239,9 +231,9 @@ async def _aws_environment(
     return embedded(options.environ, endpoint)
 
 
-def _api(environ: Mapping[str, str], listening: socket.socket) -> Program:
+def _api(environ: Mapping[str, str], listening: socket.socket, names: frozenset[str]) -> Program:
     inherited = listening.fileno()
-    arguments = (str(inherited),)
+    arguments = (str(inherited), *sorted(names))
     return Program("the API", "ftq_cli.api_server", environ, STARTED, arguments, (inherited,))
 
 

@@ -8,7 +8,9 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -183,13 +185,25 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         "def greet(name: str) -> str:\n"
         "    return f'hello {name}'\n"
     )
-    with up(project, "--handlers", "shop:registry"):
+    open_to_others = ("--host", "0.0.0.0", "--allowed-host", "Shop.example")  # noqa: S104  # tested
+    with up(project, "--handlers", "shop:registry", *open_to_others):
         yield project
 
 
 def test_handlers_are_found_in_the_directory_of_the_command(shop: Path) -> None:
     done = ftq("submit", "shop.greet", '"you"', "--wait", "--json", cwd=shop)
     assert document(done.stdout)["result"] == "hello you"
+
+
+@pytest.mark.parametrize(("host", "status"), [("shop.example:80", 200), ("evil.example", 403)])
+def test_an_api_that_is_open_to_others_answers_to_the_names_that_it_was_given(
+    host: str, status: int, shop: Path
+) -> None:
+    api = urlsplit(str(document((shop / ".ftq" / "up.json").read_text())["api_url"]))
+    asking = HTTPConnection("127.0.0.1", api.port or 0, timeout=10)
+    asking.request("GET", "/health", headers={"Host": host})
+    assert asking.getresponse().status == status
+    asking.close()
 
 
 def test_a_type_without_a_handler_is_refused(shop: Path) -> None:
@@ -221,6 +235,8 @@ def test_a_directory_has_one_up_at_a_time(shop: Path) -> None:
         (["demo", "--tasks", "0"], "--tasks"),
         (["up", "--daemons", "-1"], "--daemons"),
         (["up", "--prefix", "a.b"], "3 to 64 letters"),
+        (["up", "--host", "api"], "--host 'api': no IP address"),
+        (["up", "--allowed-host", "api:80"], "--allowed-host 'api:80': no host name"),
         (["up", "--aws"], "finds no credentials"),
         (["demo", "--aws"], "finds no credentials"),
         (["fly"], "No such command 'fly'"),
