@@ -86,6 +86,10 @@ zip: .venv/.local ## Build the Lambda's zip: LAMBDA_MACHINE=x86_64 LAMBDA_PYTHON
 image: ## Build the daemon's image: IMAGE=name:tag PLATFORM=linux/arm64
 	@deploy/image.sh $(IMAGE) $(PLATFORM)
 
+.PHONY: sbom
+sbom: .venv-sbom/.installed ## List what image and zips in dist are made of, into dist: IMAGE=name:tag
+	@.venv-sbom/bin/python deploy/sbom.py $(IMAGE)
+
 .PHONY: docs
 docs: .venv/.dev ## Build the site of these docs into build/docs
 	@$(BIN)/sphinx-build --quiet --fail-on-warning -b html docs build/docs
@@ -109,11 +113,12 @@ format: .venv/.dev ## Format, and mend what lint can mend by itself
 .PHONY: lock
 lock: .venv-lock/.installed ## Pin again what pyproject.toml and requirements/localstack.in ask for
 	@echo "Pinning ..."
-	@$(LOCK) --only-binary :all: pyproject.toml --extra local --extra otlp --group build --group test --group bench --group docs -o requirements/dev.txt
+	@$(LOCK) --only-binary :all: pyproject.toml --extra local --extra otlp --group build --group sbom --group test --group bench --group docs -o requirements/dev.txt
 	@$(LOCK) --only-binary :all: -c requirements/dev.txt pyproject.toml --extra local --group build -o requirements/local.txt
 	@$(LOCK) --only-binary :all: -c requirements/dev.txt pyproject.toml --extra daemon -o requirements/daemon.txt
 	@$(LOCK) --only-binary :all: -c requirements/dev.txt pyproject.toml -o requirements/lambda.txt
 	@$(LOCK) --only-binary :all: -c requirements/dev.txt --group build -o requirements/build.txt
+	@$(LOCK) --only-binary :all: -c requirements/dev.txt --group sbom -o requirements/sbom.txt
 	@$(LOCK) --only-binary :all: --group lock -o requirements/lock.txt
 	@$(LOCK) --only-binary :all: --group sdists -o requirements/sdists.txt
 	@$(LOCK) --only-binary :all: pyproject.toml --group bench-peers -o requirements/bench-peers.txt
@@ -122,7 +127,7 @@ lock: .venv-lock/.installed ## Pin again what pyproject.toml and requirements/lo
 
 .PHONY: clean
 clean: ## Remove environments, caches and builds
-	@rm -rf .venv .venv-bench .venv-localstack .venv-lock .hypothesis .import_linter_cache \
+	@rm -rf .venv .venv-bench .venv-localstack .venv-lock .venv-sbom .hypothesis .import_linter_cache \
 		.mypy_cache .pytest_cache .ruff_cache benchmarks/peers/node_modules build dist *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -190,4 +195,9 @@ benchmarks/peers/node_modules/.installed: benchmarks/peers/package-lock.json
 .venv-lock/.installed: requirements/lock.txt
 	@$(PYTHON) -m venv --clear .venv-lock
 	@.venv-lock/bin/python $(PIP) $(INSTALL) --only-binary :all: -r requirements/lock.txt
+	@touch $@
+
+.venv-sbom/.installed: requirements/sbom.txt
+	@$(PYTHON) -m venv --clear .venv-sbom
+	@.venv-sbom/bin/python $(PIP) $(INSTALL) --only-binary :all: -r requirements/sbom.txt
 	@touch $@

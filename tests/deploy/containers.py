@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from tests.backends import eventually
 from tests.deploy import lab
 
 ROOT: Final = Path(__file__).parents[2]
@@ -104,6 +105,16 @@ class Container:
         words = re.findall(r'"([^"]*)"', test)
         assert words[0] == "CMD", test
         return self.runs(*words[1:])
+
+    async def well(self) -> None:
+        """Wait until its health check passes: Docker makes it by itself, podman if it is asked."""
+
+        def is_so() -> bool:
+            if self.engine.base:
+                return self.engine("healthcheck", "run", self.id, fails=True).returncode == 0
+            return self.shown("{{.State.Health.Status}}") == "healthy"
+
+        await eventually(is_so, within=60)
 
     def kill(self, signal: str) -> None:
         """Send its first process a signal."""

@@ -21,6 +21,8 @@ from typing import Final
 
 WHERE: Final = Path("/var/tmp/ftq-containers")  # noqa: S108  # ours alone; kept for the next run
 TOOLS: Final = ("buildah", "podman", "runc", "mmdebstrap")
+# By which containers find each other by name; it is no command, so it is known by its file.
+NAMES: Final = ("golang-github-containernetworking-plugin-dnsname", Path("/usr/lib/cni/dnsname"))
 # What a CPython that was built on this Debian is linked with, and what any image has.
 PACKAGES: Final = (
     "usr-is-merged", "ca-certificates", "netbase", "tzdata", "libbz2-1.0", "libexpat1", "libffi8",
@@ -71,7 +73,9 @@ def prepared(wanted: str) -> Made:
     Raises:
         LabError: It could not be done.
     """
-    if absent := [tool for tool in TOOLS if not shutil.which(tool)]:
+    absent = [tool for tool in TOOLS if not shutil.which(tool)]
+    absent += [NAMES[0]] if not NAMES[1].exists() else []
+    if absent:
         _run("apt-get", "-qq", "update")
         _run("apt-get", "-qq", "install", "-y", "--no-install-recommends", *absent)
     environ = _settings()

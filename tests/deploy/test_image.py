@@ -15,10 +15,9 @@ from typing import Final
 
 import pytest
 
-from tests.backends import REQUIRE, eventually
+from tests.backends import eventually
 from tests.deploy import containers
 from tests.deploy.containers import IMAGE, LOCKED, ROOT, Container, Engine
-from tests.deploy.lab import LabError
 from tests.e2e.stage import Stage, stage
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
@@ -74,19 +73,11 @@ def handlers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def engine(handlers: Path) -> Engine:
+def engine(engine: Engine, handlers: Path) -> Engine:
     """Where the image is, and a user's `mailer` on it."""
-    if reason := containers.missing():
-        pytest.skip(f"the image is not tested: {reason}")
-    try:
-        with containers.engine() as it:  # another test process waits, and finds it built
-            it.build(ROOT, "--tag", IMAGE)
-            it.build(handlers, "--tag", "mailer")
-    except LabError as error:
-        if os.environ.get(REQUIRE, "0") not in {"", "0"}:
-            pytest.fail(f"the image is not tested, and {REQUIRE} is set: {error}", pytrace=False)
-        pytest.skip(f"the image is not tested: {error}")
-    return it
+    with containers.engine():
+        engine.build(handlers, "--tag", "mailer")
+    return engine
 
 
 @pytest.fixture
