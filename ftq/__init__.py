@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ftq.breaker import BreakerPolicy
     from ftq.context import Context
     from ftq.handler import Handler
+    from ftq.middleware import Next, NextSync
     from ftq.registry import Registry
     from ftq.retry import RetryPolicy
     from ftq.schedule import Tick
@@ -44,6 +45,8 @@ __all__ = [
     "IllegalTransition",
     "InvalidField",
     "KeyConflict",
+    "Next",
+    "NextSync",
     "PayloadTooLarge",
     "Registry",
     "RegistryError",
@@ -61,6 +64,8 @@ _LATER: Final = {
     "BreakerPolicy": "ftq.breaker",
     "Context": "ftq.context",
     "Handler": "ftq.handler",
+    "Next": "ftq.middleware",
+    "NextSync": "ftq.middleware",
     "Registry": "ftq.registry",
     "RetryPolicy": "ftq.retry",
     "Tick": "ftq.schedule",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -14,6 +14,7 @@ from ftq.breaker import BreakerPolicy
 from ftq.context import Context
 from ftq.errors import RegistryError
 from ftq.limits import QUEUE_PATTERN, SQS_VISIBILITY_SECONDS, TYPE_PATTERN
+from ftq.middleware import Middleware, check, is_async, name_of
 from ftq.retry import RetryPolicy
 
 Function: TypeAlias = Callable[..., object]
@@ -42,6 +43,7 @@ class Handler:
         breaker_policy: When that breaker opens.
         queue: The name of the queue for its tasks, unless a submission says another; '' for the
             default one.
+        middleware: What goes around each attempt, the first one outermost.
     """
 
     type: str
@@ -55,6 +57,12 @@ class Handler:
     permanent: Errors
     breaker_policy: BreakerPolicy = DEFAULT_BREAKER
     queue: str = ""
+    middleware: tuple[Middleware, ...] = ()
+
+    @property
+    def is_async(self) -> bool:
+        """Whether its function, and with it what goes around that, is async."""
+        return self.run_in == "loop"
 
 
 def declare(
@@ -66,6 +74,7 @@ def declare(
     permanent: Errors,
     run_in: RunIn | None,
     queue: str,
+    middleware: Iterable[Middleware] = (),
 ) -> Handler:
     """The handler, as `ftq.Registry.handler` describes it.
 
@@ -82,12 +91,15 @@ def declare(
         raise RegistryError(f"{type_}: queue={queue!r}: must match {QUEUE_PATTERN.pattern}")
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
         raise RegistryError(f"{type_}: a function with yield does not run when it is called")
-    is_async = inspect.iscoroutinefunction(function)
-    places: tuple[RunIn, ...] = ("loop",) if is_async else ("thread", "process")
+    is_async_function = inspect.iscoroutinefunction(function)
+    places: tuple[RunIn, ...] = ("loop",) if is_async_function else ("thread", "process")
     if run_in is not None and run_in not in places:
-        kind = "an async" if is_async else "a sync"
+        kind = "an async" if is_async_function else "a sync"
         allowed = " or ".join(map(repr, places))
         raise RegistryError(f"{type_}: run_in={run_in!r}: {kind} function runs in {allowed}")
+    around = tuple(middleware)
+    for each in around:
+        _check_around(type_, each, of_async=is_async_function)
     adapter, wants_context = _signature(type_, function)
     return Handler(
         type=type_,
@@ -100,6 +112,7 @@ def declare(
         breaker=type_ if breaker is None else breaker or "",
         permanent=permanent,
         queue=queue,
+        middleware=around,
     )
 
 
@@ -118,6 +131,14 @@ def _check_named(type_: str, breaker: object) -> None:
     if not (breaker is None or breaker is False or isinstance(breaker, str)):
         why = "must be a name or False; registry.breaker(name, policy) says when it opens"
         raise RegistryError(f"{type_}: breaker={breaker!r}: {why}")
+
+
+def _check_around(type_: str, middleware: Middleware, *, of_async: bool) -> None:
+    check(middleware, f"{type_}: middleware")
+    if is_async(middleware) is not of_async:
+        is_, must = ("sync", "async def") if of_async else ("async", "def")
+        why = f"is {is_}, and goes around handlers that are; here it must be {must}"
+        raise RegistryError(f"{type_}: middleware {name_of(middleware)}: {why}")
 
 
 def _check_permanent(type_: str, permanent: object) -> None:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, ParamSpec, TypeVar
+from typing import Literal, ParamSpec, TypeVar, cast
 
 from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError, to_json
 
 from ftq.breaker import BreakerPolicy
 from ftq.errors import RegistryError
+from ftq.events import Event
 from ftq.handler import DEFAULT_TIMEOUT, Errors, Handler, RunIn, check_type, declare
+from ftq.listener import Listener, listener
+from ftq.middleware import Middleware, is_async, name_of, of_kind
+from ftq.middleware import check as check_middleware
 from ftq.retry import RetryPolicy
 from ftq.schedule import Missed, Schedule, check, next_after
 
 P = ParamSpec("P")
 R = TypeVar("R")
+M = TypeVar("M", bound=Middleware)
+E = TypeVar("E", bound=Event)
 
 
 @dataclass(slots=True)
@@ -27,6 +33,8 @@ class Registry:
     _handlers: dict[str, Handler] = field(default_factory=dict)
     _schedules: list[Schedule] = field(default_factory=list)
     _breakers: dict[str, BreakerPolicy] = field(default_factory=dict)
+    _middleware: list[Middleware] = field(default_factory=list)
+    _listeners: list[Listener] = field(default_factory=list)
 
     def handler(
         self,
@@ -39,6 +47,7 @@ class Registry:
         permanent: Errors = (),
         run_in: RunIn | None = None,
         queue: str = "",
+        middleware: Iterable[Middleware] = (),
     ) -> Callable[[Callable[P, R]], Callable[P, R]]:
         """Register the decorated function as the handler of a task type.
 
@@ -58,6 +67,8 @@ class Registry:
                 or ``thread``.
             queue: The name that ``FTQ_QUEUES`` gives the queue for its tasks; the default queue
                 if not said. A submission may say another.
+            middleware: What goes around each attempt at it, the first one outermost, inside of
+                the registry's own: see `middleware`.
 
         Raises:
             RegistryError: The declaration cannot work; the message says why.
@@ -66,7 +77,9 @@ class Registry:
 
         def register(function: Callable[P, R]) -> Callable[P, R]:
             self._add(
-                declare(type_, function, retry, timeout, breaker, permanent, run_in, queue),
+                declare(
+                    type_, function, retry, timeout, breaker, permanent, run_in, queue, middleware
+                )
             )
             return function
 
@@ -134,6 +147,60 @@ class Registry:
             if handler.breaker == name:
                 self._handlers[type_] = replace(handler, breaker_policy=policy)
 
+    def middleware(self, middleware: M, /) -> M:
+        """Have each attempt run inside the decorated function: a session, a scope, a stopwatch.
+
+        It is the attempt from then on: what it returns is the result, what it raises is why the
+        attempt failed. An ``async def`` one goes around all async handlers of this registry, on
+        the loop; a ``def`` one around all sync ones, in their thread or process. Said before or
+        after the handlers; the first one is the outermost.
+
+        Args:
+            middleware: A function of ``(context, call)``, which are an `ftq.Context` and an
+                `ftq.Next`, or an `ftq.NextSync`; or an object that is called as one.
+
+        Raises:
+            RegistryError: It cannot be one, or it is there already.
+        """
+        check_middleware(middleware)
+        if middleware in self._middleware:
+            raise RegistryError(f"middleware {name_of(middleware)} is registered already")
+        kind = is_async(middleware)
+        place = len(of_kind(self._middleware, of_async=kind))
+        self._middleware.append(middleware)
+        for type_, handler in self._handlers.items():
+            if handler.is_async is kind:
+                around = list(handler.middleware)
+                around.insert(place, middleware)
+                self._handlers[type_] = replace(handler, middleware=tuple(around))
+        return middleware
+
+    @property
+    def idle_middleware(self) -> list[str]:
+        """The middleware that goes around no handler, by name."""
+        used = [each for handler in self for each in handler.middleware]
+        return [name_of(each) for each in self._middleware if each not in used]
+
+    def listen(self, function: Callable[[E], R], /) -> Callable[[E], R]:
+        """Have the decorated function told of what daemons do, after it was done.
+
+        It hears of what its parameter is annotated with: a class of `ftq.events`, several with
+        ``|`` between, or ``ftq.events.Event`` for all. It is called beside the work, one event
+        after the other: an async function on the loop, which it must not block, a sync one in a
+        thread. What it raises is logged, and what it does not keep up with is dropped.
+
+        Raises:
+            RegistryError: It cannot be a listener; the message says why.
+        """
+        # It is only called with what it asks for.
+        self._listeners.append(listener(cast("Callable[[Event], object]", function)))
+        return function
+
+    @property
+    def listeners(self) -> Sequence[Listener]:
+        """Who hears of events."""
+        return self._listeners
+
     @property
     def idle_breakers(self) -> list[str]:
         """The breakers that were declared, and that no handler names."""
@@ -144,7 +211,8 @@ class Registry:
         if handler.type in self._handlers:
             raise RegistryError(f"type {handler.type!r} has a handler already")
         policy = self._breakers.get(handler.breaker, handler.breaker_policy)
-        self._handlers[handler.type] = replace(handler, breaker_policy=policy)
+        around = (*of_kind(self._middleware, of_async=handler.is_async), *handler.middleware)
+        self._handlers[handler.type] = replace(handler, breaker_policy=policy, middleware=around)
 
     def get(self, type_: str) -> Handler | None:
         """The handler of a type, or None."""
@@ -218,6 +286,9 @@ def _check_loaded(path: str, registry: Registry) -> None:
     """What can only be seen once all is declared."""
     if idle := registry.idle_breakers:
         raise RegistryError(f"{path}: breaker {idle[0]!r} has a policy, but no handler names it")
+    if unused := registry.idle_middleware:
+        why = "goes around no handler: an async one needs async handlers, a sync one sync ones"
+        raise RegistryError(f"{path}: middleware {unused[0]} {why}")
     for handler in registry:
         if handler.run_in == "process" and handler.function.__module__ == "__main__":
             why = "run_in='process': a function of the main program cannot be found from a child"

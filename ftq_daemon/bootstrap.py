@@ -39,6 +39,7 @@ from ftq_daemon.fleet.answers import FleetAnswers
 from ftq_daemon.fleet.fleet import Fleet
 from ftq_daemon.fleet.leash import Leash
 from ftq_daemon.health import Answers, answers_of, serve
+from ftq_daemon.hearing import hearing
 from ftq_daemon.intake import MOST_POLLERS, Intake
 from ftq_daemon.intakes import Intakes
 from ftq_daemon.listeners import listening
@@ -244,6 +245,7 @@ async def running(
             answers = answers_of(daemon, heard.exposition)
             async with (
                 traced(daemon, settings, world),
+                hearing(daemon, registry.listeners),
                 serve(answers, settings.health_host, settings.health_port) as url,
             ):
                 if leash:
@@ -295,5 +297,4 @@ async def _tell_start(
 
 
 def _ecs_protection() -> Protect | None:
-    agent = os.environ.get("ECS_AGENT_URI")
-    return EcsAgent(agent).protect if agent else None
+    return EcsAgent(agent).protect if (agent := os.environ.get("ECS_AGENT_URI")) else None

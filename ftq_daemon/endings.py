@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from pydantic import ValidationError
 from pydantic_core import to_json
@@ -11,6 +12,7 @@ from ftq.context import Context
 from ftq.errors import Reject, Retry
 from ftq.handler import Handler
 from ftq.limits import RESULT_BYTES
+from ftq.middleware import Work, wrap
 from ftq.outcome import AskedRetry, Invalid, Outcome, Raised, Rejected, Returned, TimedOut
 from ftq.redaction import USUAL, Names
 from ftq.task import Failure, failure
@@ -27,17 +29,20 @@ class Endings:
 
     names: Names = USUAL
 
-    def arguments(
-        self, handler: Handler, payload: str, context: Context
-    ) -> tuple[object, ...] | Outcome:
-        """What the handler's function is called with; an outcome if the payload does not do."""
+    def work(self, handler: Handler, payload: str, context: Context) -> Work | Outcome:
+        """The handler's function with all that it takes, and its middleware around it.
+
+        An outcome if the payload does not do.
+        """
         try:
             argument = handler.payload.validate_json(payload)
         except ValidationError as error:
             return Invalid(self._invalid(error))
         except Exception as error:  # a validator of the user's own that breaks
             return self.raised(error, handler)
-        return (argument, context) if handler.wants_context else (argument,)
+        given = (argument, context) if handler.wants_context else (argument,)
+        work = partial(handler.function, *given)
+        return wrap(handler.middleware, context, work) if handler.middleware else work
 
     def returned(self, value: object) -> Outcome:
         """What the function's value makes of the attempt."""

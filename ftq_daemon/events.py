@@ -1,7 +1,10 @@
 """Facts about what the daemon did, emitted after the write that makes them true.
 
-Sinks listen: logs, metrics, traces. A sink that fails never stops the daemon.
+Sinks listen: logs, metrics, traces. A sink that fails never stops the daemon. Those that users may
+listen to are the library's; the others are the daemon's own, and here they all are.
 """
+
+# ruff: noqa: I001  # sorted, it would be a statement for each name
 
 from __future__ import annotations
 
@@ -9,106 +12,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, TypeAlias, get_args
 
-from ftq.task import Failure, Task
+from ftq import events as heard
+from ftq.events import (
+    Abandoned as Abandoned,
+    BreakerClosed as BreakerClosed,
+    BreakerOpened as BreakerOpened,
+    Cancelled as Cancelled,
+    Claimed as Claimed,
+    ClaimLost as ClaimLost,
+    Crashed as Crashed,
+    Dead as Dead,
+    Released as Released,
+    Retrying as Retrying,
+    Succeeded as Succeeded,
+)
+from ftq.task import Task
 from ftq.value import value
-
-
-@value(frozen=True, slots=True)
-class Claimed:
-    """A claim was granted after `wait` seconds; `received_at` in ms; `was`: the state before."""
-
-    name: ClassVar[str] = "task.claimed"
-    task: Task
-    wait: float
-    received_at: int = 0
-    was: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Crashed:
-    """The claim before ours, of `by`, lapsed; or, with how it died, the process of a suspect."""
-
-    name: ClassVar[str] = "task.crashed"
-    task: Task
-    by: str
-    failure: Failure | None = None
-
-
-@value(frozen=True, slots=True)
-class Succeeded:
-    """`seconds` is the handler's time, `total` the time since the task was submitted."""
-
-    name: ClassVar[str] = "task.succeeded"
-    outcome: ClassVar[str] = "succeeded"
-    task: Task
-    seconds: float
-    total: float
-
-
-@dataclass(frozen=True, slots=True)
-class Retrying:
-    """An attempt failed, or asked for it, and the task waits until `at` (milliseconds)."""
-
-    name: ClassVar[str] = "task.retrying"
-    outcome: ClassVar[str] = "retrying"
-    task: Task
-    seconds: float
-    failure: Failure
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Dead:
-    """The task was given up."""
-
-    name: ClassVar[str] = "task.dead"
-    outcome: ClassVar[str] = "dead"
-    task: Task
-    seconds: float
-    cause: str
-    failure: Failure
-
-
-@dataclass(frozen=True, slots=True)
-class Released:
-    """The claim was given back, uncounted."""
-
-    name: ClassVar[str] = "task.released"
-    outcome: ClassVar[str] = "released"
-    task: Task
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Cancelled:
-    """The task was cancelled while it was ours."""
-
-    name: ClassVar[str] = "task.cancelled"
-    outcome: ClassVar[str] = "cancelled"
-    task: Task
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimLost:
-    """The claim went to somebody else; nothing was written or deleted.
-
-    `seconds` is the handler's time: it ended when it was told to, and not when this is known.
-    """
-
-    name: ClassVar[str] = "task.claim_lost"
-    task: Task
-    why: str
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Abandoned:
-    """A handler did not end when it was told to; it may still be running."""
-
-    name: ClassVar[str] = "task.abandoned"
-    task: Task
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,25 +48,6 @@ class PutAside:
     name: ClassVar[str] = "message.put_aside"
     message_id: str
     why: str
-
-
-@dataclass(frozen=True, slots=True)
-class BreakerOpened:
-    """A breaker opened, for the n-th time since it was last closed; a probe is due at `until`."""
-
-    name: ClassVar[str] = "breaker.opened"
-    breaker: str
-    openings: int
-    until: int
-
-
-@dataclass(frozen=True, slots=True)
-class BreakerClosed:
-    """A probe succeeded: the breaker lets everything through again."""
-
-    name: ClassVar[str] = "breaker.closed"
-    breaker: str
-    openings: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,15 +155,9 @@ class Stopped:
 
 Settled: TypeAlias = Succeeded | Retrying | Dead | Released | Cancelled
 Event: TypeAlias = (
-    Settled
-    | Claimed
-    | Crashed
-    | ClaimLost
-    | Abandoned
+    heard.Event
     | Refusal
     | PutAside
-    | BreakerOpened
-    | BreakerClosed
     | Swept
     | Ticked
     | ConcurrencyMoved

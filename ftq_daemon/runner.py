@@ -19,6 +19,7 @@ from typing import Final
 
 from ftq.context import Context, Signals
 from ftq.handler import Handler
+from ftq.middleware import Work
 from ftq.outcome import (
     CancelAsked,
     Crashed,
@@ -115,10 +116,10 @@ class Runner:
         if handler.run_in == "process":
             run = await self._run_in_child(self.children, handler, payload, context, attempt)
             return await _blamed(run, handler, attempt)
-        given = self.endings.arguments(handler, payload, context)
-        if not isinstance(given, tuple):
-            return given, False
-        call = self._start(handler, given, context)
+        work = self.endings.work(handler, payload, context)
+        if not isinstance(work, partial):
+            return work, False
+        call = self._start(handler, work, context)
         if await self._ends(call, handler, attempt):
             return self._ended(call, handler), False
         return await self._stop(call, handler, attempt)
@@ -150,10 +151,7 @@ class Runner:
             timer.cancel()
         return call.done()
 
-    def _start(
-        self, handler: Handler, arguments: tuple[object, ...], context: Context
-    ) -> asyncio.Future[object]:
-        work = partial(handler.function, *arguments)
+    def _start(self, handler: Handler, work: Work, context: Context) -> asyncio.Future[object]:
         if handler.run_in == "loop":
             # The name is what the watchdog tells of whoever holds the loop.
             name = f"{handler.type} {context.task_id}"

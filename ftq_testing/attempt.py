@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeAlias, TypedDict, Unpack
 
 from pydantic_core import to_json
@@ -215,10 +216,10 @@ async def _no_child() -> Child:
 
 
 def _call(handler: Handler, text: str, context: Context) -> Outcome:
-    given = _ENDINGS.arguments(handler, text, context)
-    if not isinstance(given, tuple):
-        return given
+    work = _ENDINGS.work(handler, text, context)
+    if not isinstance(work, partial):
+        return work
     try:
-        return _ENDINGS.returned(handler.function(*given))
+        return _ENDINGS.returned(work())
     except (Exception, SystemExit) as error:
         return _ENDINGS.raised(error, handler)

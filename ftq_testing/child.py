@@ -7,6 +7,7 @@ import signal
 from collections.abc import Awaitable, Callable, Collection
 from contextvars import copy_context
 from dataclasses import replace
+from functools import partial
 
 from ftq import Context, Registry
 from ftq.context import OnItsWay, Signals
@@ -110,10 +111,10 @@ class VirtualChild:
 
 async def _outcome(handler: Handler, payload: str, context: Context) -> Outcome:
     try:
-        given = _ENDINGS.arguments(handler, payload, context)
-        if not isinstance(given, tuple):
-            return given
-        value = handler.function(*given)
+        work = _ENDINGS.work(handler, payload, context)
+        if not isinstance(work, partial):
+            return work
+        value = work()
         return _ENDINGS.returned(await value if isinstance(value, Awaitable) else value)
     except asyncio.CancelledError:
         return Raised(failure("exception", "CancelledError", "the handler cancelled itself"))

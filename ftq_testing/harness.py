@@ -6,7 +6,8 @@ import asyncio
 import itertools
 import random
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final, TypeVar, Unpack
@@ -16,32 +17,29 @@ from ftq.client.asked import Options, What, prepare
 from ftq.control import Operator, RedriveAnswer, cancel, redrive
 from ftq.lifecycle import State
 from ftq.registry import Registry
-from ftq.settings import NamedQueue
 from ftq.steps import Steps, walk
 from ftq.submission import Terms, plan
 from ftq.task import Task
 from ftq.testing.aws import MemoryAws, MemorySyncPort
 from ftq.testing.process import Process, ProcessLoop
-from ftq.wire import create, queue
 from ftq.wire.item import read_task
 from ftq_daemon.aws.clients import Ports
 from ftq_daemon.bootstrap import build
 from ftq_daemon.checks import check_queues
 from ftq_daemon.clock import World
 from ftq_daemon.daemon import Daemon
-from ftq_daemon.events import Event, Events
-from ftq_daemon.settings import DaemonSettings
+from ftq_daemon.events import Event, Events, Settled
+from ftq_daemon.hearing import Ear, hearing
+from ftq_testing.account import TABLE, furnish
 from ftq_testing.child import starting
 from ftq_testing.loops import in_seen_thread, where_no_loop_runs
 
 T = TypeVar("T")
 
-TABLE: Final = "tasks"
-WEEK: Final = 7 * 86_400.0
+DAY: Final = 86_400.0
 # Far beyond what a test waits for: `drain` has a limit of its own, which says what it waits for.
 _YEARS: Final = 100 * 366 * 86_400.0
-_FIRST_LOOK: Final = 0.05
-_LONGEST_LOOK: Final = 1.0
+_A_MOMENT: Final = 0.05
 
 
 class Harness:
@@ -49,7 +47,7 @@ class Harness:
 
     Claims, retries, delays, schedules, breakers and dead letters are those of production, for it
     is the same code. Time stands still but in `advance` and `drain`, which take as long as the
-    handlers compute: a week of retries is over at once. Submitting and looking take no time.
+    handlers compute: an hour of retries is over at once. Submitting and looking take no time.
 
     Async handlers run on the virtual loop. Sync ones run in threads, for as long as they really
     take, and the clock waits for them. Those with ``run_in="process"`` run in this very process,
@@ -76,7 +74,9 @@ class Harness:
         self._children: list[Process] = []
         self.aws = MemoryAws(self._loop.now_ms)
         self._port = MemorySyncPort(self.aws)
-        self._stop = asyncio.Event()
+        self._stop, self._settled = asyncio.Event(), asyncio.Event()
+        self._open = AsyncExitStack()
+        self._ears: Sequence[Ear] = ()
         self._daemon = self._wire(concurrency)
         self._run = self._drive(self._started)
 
@@ -121,8 +121,8 @@ class Harness:
         if handler is not None and not asked.queue:
             asked = replace(asked, queue=handler.queue)
         planned = plan(asked, self._terms, now)
-        statements = self._daemon.store.statements
-        (stored,) = self._walk(accept(statements, [planned], self._loop.now_ms)).stored
+        steps = accept(self._daemon.store.statements, [planned], self._loop.now_ms)
+        (stored,) = self._walk(steps).stored
         if not isinstance(stored, Task):
             raise stored
         return stored.id
@@ -133,11 +133,11 @@ class Harness:
             raise ValueError(f"seconds={seconds!r}: time does not go back")
         self._drive(lambda: asyncio.sleep(seconds))
 
-    def drain(self, *, within: float = WEEK) -> None:
+    def drain(self, *, within: float = DAY) -> None:
         """Let time pass until every task has ended, those that are submitted meanwhile included.
 
         Args:
-            within: Virtual seconds that this may take.
+            within: Virtual seconds that this may take; each day is some seconds of yours.
 
         Raises:
             AssertionError: Some have not ended by then; the message names them.
@@ -193,26 +193,12 @@ class Harness:
     # --- how it is made -------------------------------------------------------------------------
 
     def _wire(self, concurrency: int) -> Daemon:
-        self._dlq_url = self._make("dlq", "")
-        dlq = queue.read_attributes(self._port.call(queue.depth(self._dlq_url)))
-        arn = dlq["QueueArn"]
-        url = self._make("tasks", arn)
-        names = sorted({handler.queue for handler in self.registry if handler.queue})
-        named = tuple(NamedQueue(name, self._make(f"tasks-{name}", arn)) for name in names)
-        self._port.call(create.table(TABLE))
-        settings = DaemonSettings(
-            queue_url=url,
-            dlq_url=self._dlq_url,
-            table=TABLE,
-            handlers="a_harness:registry",
-            concurrency=concurrency,
-            queues=named,
-        )
+        settings = furnish(self._port, self.registry, concurrency)
         self._terms = Terms(
-            url,
+            settings.queue_url,
             settings.sweep_grace_seconds * 1000,
             settings.retention_days * 86_400_000,
-            {each.name: each.url for each in named},
+            {each.name: each.url for each in settings.queues},
         )
         # Equal tests see equal jitter.
         dice, tokens = random.Random(0), itertools.count()
@@ -223,7 +209,7 @@ class Harness:
             self.registry,
             Ports(self.aws, self.aws, self.aws),
             world,
-            Events([self.events.append]),
+            Events([self._told]),
             "harness",
             max_receives,
             starting(self.registry, self._children.append),
@@ -231,9 +217,10 @@ class Harness:
         daemon.work.runner.thread = in_seen_thread
         return daemon
 
-    def _make(self, name: str, dlq_arn: str) -> str:
-        made = create.queue(name, dlq_arn) if dlq_arn else create.queue(name)
-        return str(self._port.call(made)["QueueUrl"])
+    def _told(self, event: Event) -> None:
+        self.events.append(event)
+        if isinstance(event, Settled):
+            self._settled.set()
 
     def _operator(self) -> Operator:
         return Operator("harness", self._loop.now_ms(), self._terms.grace, self._terms.retention)
@@ -267,23 +254,37 @@ class Harness:
         return asyncio.run_coroutine_threadsafe(there(), self._loop).result()
 
     async def _started(self) -> asyncio.Task[int]:
+        told = hearing(self._daemon, self.registry.listeners)
+        self._ears = await self._open.enter_async_context(told)
         return asyncio.create_task(self._daemon.run(self._stop), name="daemon")
 
     async def _drained(self, within: float) -> None:
-        until, pause = self._loop.time() + within, _FIRST_LOOK
-        while waiting := [task for task in self.tasks if not task.final]:
-            if self._run.done():
-                self._run.result()
-            if self._loop.time() >= until:
+        until = self._loop.time() + within
+        while waiting := await self._waiting():
+            left = until - self._loop.time()
+            if left <= 0:
                 lines = [f"{task.type} {task.id} is {task.state}" for task in waiting[:10]]
                 raise AssertionError(f"after {within:g} s {len(waiting)} open: {'; '.join(lines)}")
-            await asyncio.sleep(pause)
-            pause = min(_LONGEST_LOOK, pause * 1.5)
+            self._settled.clear()
+            settled = asyncio.create_task(self._settled.wait())
+            ways: set[asyncio.Task[bool] | asyncio.Task[int]] = {settled, self._run}
+            await asyncio.wait(ways, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            settled.cancel()
+            if self._run.done():
+                self._run.result()
+            # What is settled is then deleted from its queue, and others are settled with it.
+            await asyncio.sleep(_A_MOMENT)
+
+    async def _waiting(self) -> list[Task]:
+        """The tasks that have not ended; listeners, which may submit more, have heard it all."""
+        await asyncio.gather(*(ear.quiet() for ear in self._ears))
+        return [task for task in self.tasks if not task.final]
 
     async def _stopped(self) -> None:
         self._stop.set()
         try:
-            await self._run
+            async with self._open:
+                await self._run
         finally:
             for child in self._children:
                 child.bury()

@@ -11,7 +11,7 @@ import inspect
 import linecache
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from types import CodeType, FrameType
 from typing import Final, TypeAlias
 
@@ -38,9 +38,9 @@ def assert_idempotent(
     """See that a handler has the same effects however often its task is delivered.
 
     First it runs once, in a fresh world: what `effects` says then is right. Then its task is
-    delivered again. Then, for each line that it executes and each await that suspends it, in a
-    fresh world: it is killed there, and its task delivered again. Each redelivery must succeed,
-    and leave the same effects.
+    delivered again. Then, for each line that it or its middleware executes and each await that
+    suspends it, in a fresh world: it is killed there, and its task delivered again. Each
+    redelivery must succeed, and leave the same effects.
 
     Args:
         what: The handler, as for `run`.
@@ -86,10 +86,10 @@ class _Stage:
         self._payload = payload
         self._effects = effects
         self._expected: object = None
-        code = getattr(inspect.unwrap(handler.function), "__code__", None)
-        if not isinstance(code, CodeType):
+        codes = [_code(each) for each in (handler.function, *handler.middleware)]
+        if codes[0] is None:
             raise TypeError(f"{handler.type}: {handler.function!r} is no plain function")
-        self._code = code
+        self._codes = frozenset(codes)
 
     def rehearse(self) -> int:
         """Run it once, and keep its effects; at how many points it can be killed."""
@@ -103,7 +103,7 @@ class _Stage:
 
     def attempt(self, stop_at: int) -> _Attempt:
         """An attempt by the first claim."""
-        return _Attempt(self._code, stop_at, lambda: self.play(1))
+        return _Attempt(self._codes, stop_at, lambda: self.play(1))
 
     def play(self, claim_no: int) -> Run:
         """Run it under a claim; a crash spends no attempt."""
@@ -136,6 +136,15 @@ class _Stage:
         return getattr(self._handler.function, "__qualname__", self._handler.type)
 
 
+def _code(function: object) -> CodeType | None:
+    """What a function executes, or an object that is called as one; None if that is not Python."""
+    if not callable(function):
+        return None
+    plain = inspect.unwrap(function)
+    code = getattr(plain if inspect.isroutine(plain) else type(plain).__call__, "__code__", None)
+    return code if isinstance(code, CodeType) else None
+
+
 class _Killed(BaseException):
     """Unwinds an attempt that counts no more."""
 
@@ -149,11 +158,13 @@ class _Attempt:
         ran: How it ended, once it has.
     """
 
-    def __init__(self, code: CodeType, stop_at: int, play: Callable[[], Run]) -> None:
+    def __init__(
+        self, codes: Container[CodeType | None], stop_at: int, play: Callable[[], Run]
+    ) -> None:
         self.points = 0
         self.where = "as it ended"
         self.ran: Run | None = None
-        self._code = code
+        self._codes = codes
         self._stop_at = stop_at
         self._play = play
         self._halted = threading.Event()
@@ -187,7 +198,7 @@ class _Attempt:
             self._halted.set()
 
     def _enter(self, frame: FrameType, _: str, __: object) -> Trace | None:
-        return self._step if frame.f_code is self._code else None
+        return self._step if frame.f_code in self._codes else None
 
     def _step(self, frame: FrameType, event: str, _: object) -> Trace | None:
         if event not in ("line", "return"):

@@ -24,7 +24,7 @@ from typing import Final, cast, get_args
 
 from ftq.context import Context, OnItsWay, Signals
 from ftq.errors import RegistryError
-from ftq.handler import Handler
+from ftq.middleware import Work
 from ftq.outcome import Outcome, Raised
 from ftq.redaction import Names, read_names
 from ftq.registry import Registry, load
@@ -126,24 +126,23 @@ class Program:
         if handler is None:  # the daemon has compared its types with ours
             raise LookupError(context.type)
         try:
-            given = self._endings.arguments(handler, str(frame["payload"]), context)
-            if not isinstance(given, tuple):
-                return given
-            if handler.run_in == "loop":
-                return self._endings.returned(asyncio.run(self._awaited(handler, given)))
-            return self._endings.returned(handler.function(*given))
+            work = self._endings.work(handler, str(frame["payload"]), context)
+            if not isinstance(work, partial):
+                return work
+            value = asyncio.run(self._awaited(work)) if handler.is_async else work()
+            return self._endings.returned(value)
         except asyncio.CancelledError:
             return Raised(failure("exception", "CancelledError", "the handler cancelled itself"))
         except BaseException as error:  # SystemExit too: the daemon decides what lives
             return self._endings.raised(error, handler)
 
-    async def _awaited(self, handler: Handler, given: tuple[object, ...]) -> object:
+    async def _awaited(self, work: Work) -> object:
         loop, call = asyncio.get_running_loop(), asyncio.current_task()
         if call is not None:
             self._cancel = partial(loop.call_soon_threadsafe, call.cancel)
         if self._must_end:  # it was said before there was anything to cancel
             raise asyncio.CancelledError
-        value = handler.function(*given)
+        value = work()
         return await value if isinstance(value, Awaitable) else value
 
     def _context(self, frame: Frame, signals: Signals) -> Context:

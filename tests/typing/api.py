@@ -12,7 +12,18 @@ from typing import TypedDict, assert_type
 
 from pydantic import BaseModel
 
-from ftq import BreakerPolicy, Context, Handler, Registry, Reject, Retry, RetryPolicy
+from ftq import (
+    BreakerPolicy,
+    Context,
+    Handler,
+    Next,
+    NextSync,
+    Registry,
+    Reject,
+    Retry,
+    RetryPolicy,
+)
+from ftq.events import Dead, Event, Retrying
 
 registry = Registry()
 
@@ -173,3 +184,73 @@ def lookups() -> None:
         assert_type(handler, Handler)
         assert_type(handler.timeout, float)
     assert_type(len(registry), int)
+
+
+# --- middleware and listeners ------------------------------------------------------------------
+
+
+@registry.middleware
+async def in_session(context: Context, call: Next) -> object:
+    """Goes around async handlers."""
+    assert_type(context.tenant, str)
+    return assert_type(await call(), object)
+
+
+@registry.middleware
+def in_transaction(context: Context, call: NextSync) -> object:
+    """Goes around sync handlers."""
+    return assert_type(call(), object)
+
+
+class Scope:
+    """An object that is called as a middleware."""
+
+    async def __call__(self, context: Context, call: Next) -> object:
+        """Goes around async handlers."""
+        return await call()
+
+
+@registry.handler("with.its.own", middleware=[Scope(), in_session])
+async def with_its_own(email: Email) -> str:
+    """With middleware of its own: what it gives back is still what it says."""
+    return email.to
+
+
+@registry.listen
+async def page(event: Dead | Retrying) -> None:
+    """Hears of two kinds of events."""
+    assert_type(event.task.tenant, str)
+    assert_type(event.failure.message, str)
+
+
+@registry.listen
+def everything(event: Event) -> int:
+    """Hears of all; what it returns is nobody's business."""
+    return len(event.name)
+
+
+async def their_names() -> None:
+    """What is decorated is called as it was written."""
+    assert_type(await with_its_own(Email(to="a")), str)
+    assert_type(await in_session(context=the_context(), call=the_rest()), object)
+    assert_type(in_transaction(the_context(), lambda: 7), object)
+
+
+def the_rest() -> Next:
+    """The rest of an attempt from somewhere."""
+    raise NotImplementedError
+
+
+def wrong_middleware() -> None:
+    """What a checker must refuse around handlers, and of listeners."""
+    registry.middleware(7)  # type: ignore[type-var]  # nothing that can be called
+    registry.middleware(sync_without_context)  # type: ignore[type-var]  # takes a payload
+    registry.handler("a", middleware=in_session)  # type: ignore[arg-type]  # several, in a list
+    registry.handler("a", middleware=[the_context])  # type: ignore[list-item]  # takes nothing
+    registry.listen(all_said)  # type: ignore[type-var]  # hears of lists
+
+
+async def not_awaited(context: Context, call: Next) -> object:
+    """The rest of an async handler's attempt has to be awaited."""
+    call()  # type: ignore[unused-awaitable]  # it would never run
+    return None

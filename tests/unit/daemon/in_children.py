@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import structlog
 
-from ftq import BreakerPolicy, Context, Registry, Reject, Retry
+from ftq import BreakerPolicy, Context, Next, NextSync, Registry, Reject, Retry
 
 registry = Registry()
 nowhere = Registry()  # no handler of `registry` is in here
@@ -182,6 +182,32 @@ def meet(paths: list[str]) -> bool:
 def progress(count: int, context: Context) -> None:
     for n in range(count):
         _ = context.progress(n)
+
+
+def noted(context: Context, call: NextSync) -> object:
+    try:
+        return [os.getpid(), call()]
+    finally:
+        _ = context.progress("ended")
+
+
+async def noted_on_loop(context: Context, call: Next) -> object:
+    try:
+        return [os.getpid(), await call()]
+    finally:
+        await context.progress("ended")
+
+
+@registry.handler("child.wrapped", run_in="process", timeout=0.2, middleware=[noted])
+def wrapped(seconds: float) -> int:
+    time.sleep(seconds)
+    return os.getpid()
+
+
+@registry.handler("loop.wrapped", timeout=0.2, middleware=[noted_on_loop])
+async def loop_wrapped(seconds: float) -> int:
+    await asyncio.sleep(seconds)
+    return os.getpid()
 
 
 @registry.handler("child.log", run_in="process")

@@ -360,6 +360,19 @@ async def test_progress_comes_in_order() -> None:
         assert it.reported == [str(n) for n in range(50)]
 
 
+@pytest.mark.parametrize(("type_", "suspect"), [("child.wrapped", False), ("loop.wrapped", True)])
+async def test_middleware_runs_in_the_process_of_its_handler_and_sees_it_end(
+    type_: str, suspect: bool
+) -> None:
+    async with room() as it:
+        outcome = await it.outcome(type_, 0, suspect=suspect)
+        assert isinstance(outcome, Returned)
+        around, inside = json.loads(outcome.result)
+        assert around == inside != os.getpid()
+        assert isinstance(await it.outcome(type_, 600, suspect=suspect), TimedOut)
+        assert it.reported == ['"ended"', '"ended"']
+
+
 async def test_what_a_handler_logs_is_a_json_line_with_its_task(
     capfd: pytest.CaptureFixture[str],
 ) -> None:

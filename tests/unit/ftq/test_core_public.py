@@ -17,6 +17,8 @@ NAMES = [
     "IllegalTransition",
     "InvalidField",
     "KeyConflict",
+    "Next",
+    "NextSync",
     "PayloadTooLarge",
     "Registry",
     "RegistryError",
