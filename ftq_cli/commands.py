@@ -59,7 +59,7 @@ def submit(
         document, done = accepted.document, True
         try:
             if wait:
-                with waiting(terminal(stderr=True), accepted) as progress:
+                with waiting(terminal(stderr=True), accepted.id, accepted.state) as progress:
                     task = client.wait(accepted.id, timeout, progress=progress)
                 document, done = task.document, task.succeeded
         finally:
@@ -73,18 +73,28 @@ def submit(
 
 @click.command()
 @click.argument("task_id", metavar="ID")
+@click.option("--wait", is_flag=True, help="Wait for its end; exit 1 unless it succeeded.")
+@click.option("--timeout", type=click.FloatRange(min=0), help="Seconds that --wait takes at most.")
 @client_options
-def get(task_id: str, api: str, as_json: bool) -> int:
+def get(task_id: str, wait: bool, timeout: float | None, api: str, as_json: bool) -> int:
     """Show a task."""
-    with speaking(api) as client:
-        document = client.get(task_id).document
-    if as_json:
-        print_json(document)
-    else:
-        from ftq_cli.show import show
+    from ftq_cli.show import show
+    from ftq_cli.spinner import waiting
 
-        show(terminal(), document)
-    return Exit.DONE
+    if timeout is not None and not wait:
+        raise click.UsageError("--timeout goes with --wait")
+    with speaking(api) as client:
+        task = client.get(task_id)
+        try:
+            if wait:
+                with waiting(terminal(stderr=True), task.id, task.state) as progress:
+                    task = client.wait(task.id, timeout, progress=progress)
+        finally:
+            if as_json:
+                print_json(task.document)
+            else:
+                show(terminal(), task.document)
+    return Exit.DONE if task.succeeded or not wait else Exit.FAILED
 
 
 @click.command()

@@ -15,23 +15,23 @@ from ftq_cli.show import STYLES
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ftq.client import Accepted, Redriven, Task
+    from ftq.client import Redriven, Task
 
 
 @contextmanager
-def waiting(console: Console, accepted: Accepted) -> Iterator[Callable[[Task], None]]:
+def waiting(console: Console, task_id: str, state: str) -> Iterator[Callable[[Task], None]]:
     """A spinner that says in which state a task is; nothing where there is no terminal."""
     if not console.is_terminal:
         yield lambda task: None
         return
     began = time.monotonic()
 
-    def words(state: str, attempts: int) -> Text:
-        text = Text.assemble(f"{accepted.id}  ", (state, STYLES.get(state, "")))
+    def words(now: str, attempts: int) -> Text:
+        text = Text.assemble(f"{task_id}  ", (now, STYLES.get(now, "")))
         text.append(f"  {time.monotonic() - began:.0f} s")
         return text.append(f"  {attempts} failed" if attempts else "")
 
-    with console.status(words(accepted.state, 0)) as status:
+    with console.status(words(state, 0)) as status:
         yield lambda task: status.update(words(task.state, task.attempts))
 
 

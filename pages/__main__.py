@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pages import architecture, configuration, metrics
+from pages import architecture, configuration, cost, metrics
 
-PAGES = (architecture, configuration, metrics)
+PAGES = (architecture, configuration, cost, metrics)
 
 if __name__ == "__main__":
     for each in PAGES:

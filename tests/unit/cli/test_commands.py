@@ -68,6 +68,23 @@ def test_waiting_ends_as_the_task_does(
     assert (ran.code, ran.doc["id"], ran.doc["state"]) == (code, task_id, state)
 
 
+@pytest.mark.parametrize(
+    ("verdict", "state", "code"), [(Complete('"done"'), "succeeded", 0), (DIE, "dead", 1)]
+)
+def test_a_task_is_waited_for_after_a_redrive_too(
+    bridge: Bridge, door: Door, verdict: Settlement, state: str, code: int
+) -> None:
+    task_id = door.post({"type": "a", "payload": 1}, key="k").id
+    waited = ftq(bridge, "get", task_id, "--wait", "--timeout", "5")
+    assert waited.code == 1
+    assert "is still queued after 5 s" in waited.err
+    settle(door, task_id, verdict)
+    ran = ftq(bridge, "get", task_id, "--wait", "--json")
+    assert (ran.code, ran.doc["id"], ran.doc["state"]) == (code, task_id, state)
+    assert ftq(bridge, "get", task_id).code == 0, "to look is no failure"
+    assert "--timeout goes with --wait" in ftq(bridge, "get", task_id, "--timeout", "5").err
+
+
 def test_a_wait_that_takes_too_long_fails(bridge: Bridge) -> None:
     ran = ftq(bridge, "submit", "a", "1", "--wait", "--timeout", "5")
     assert ran.code == 1

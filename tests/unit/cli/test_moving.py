@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from ftq.client import Accepted, Redriven, Stats, Task
+from ftq.client import Redriven, Stats, Task
 from ftq.text import Document, Json
 from ftq_cli.spinner import redriving, waiting
 from ftq_cli.watching import Pace, line_of, pace, screen, watching
@@ -44,7 +44,7 @@ def stats(seconds: float = 0, opened: int = 0, done: int = 0, *, exact: bool = T
 def test_waiting_shows_the_state_on_a_terminal_and_nothing_elsewhere() -> None:
     for terminal in (True, False):
         where, said = console(terminal=terminal)
-        with waiting(where, Accepted.of(ACCEPTED)) as progress:
+        with waiting(where, "abc", "queued") as progress:
             progress(Task.of({**ACCEPTED, "state": "retrying", "attempts": 2}))
         assert ("abc" in said.getvalue()) is terminal
 
