@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from api_lambda.log import configure
+from api_lambda.log import configure, printed
 from api_lambda.metrics import Teller
+from api_lambda.printed import take_over
 from api_lambda.routes import Api
 from api_lambda.service import Service
 from api_lambda.settings import ApiSettings
@@ -34,6 +35,7 @@ def api() -> Api:
     """
     settings = read(ApiSettings, os.environ)
     configure(settings.log_level, settings.redact)
+    take_over(printed)
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     return build(settings, connect(region, settings.api_client))
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import sys
 import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 from api_lambda.http import CORRELATION, Request
+from api_lambda.printed import beneath
 from ftq.redaction import USUAL, Names, redact
 from ftq.task import Task
 from ftq.text import Json
@@ -38,8 +38,9 @@ class JsonLines(logging.Handler):
         """Write one record."""
         # Logging must never break the request that is logged, nor print what it could not write.
         with contextlib.suppress(Exception):
-            sys.stdout.write(_line(record, self.names) + "\n")
-            sys.stdout.flush()
+            out = beneath()
+            out.write(_line(record, self.names) + "\n")
+            out.flush()
 
 
 _LINES: Final = JsonLines()
@@ -70,6 +71,12 @@ def ensure() -> None:
 def log(level: int, event: str, **fields: Json) -> None:
     """Log an event with its fields. Payloads are never among them."""
     LOGGER.log(level, event, extra={"fields": fields})
+
+
+def printed(stream: str, text: str) -> None:
+    """Log what was printed on a stream."""
+    if LOGGER.isEnabledFor(logging.INFO):
+        LOGGER.handle(LOGGER.makeRecord(stream, logging.INFO, "", 0, text, (), None))
 
 
 def say(event: str, **fields: Json) -> None:

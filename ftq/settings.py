@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from ftq.errors import SettingsError
 from ftq.limits import QUEUE_PATTERN
-from ftq.redaction import USUAL, Names, read_names
+from ftq.redaction import USUAL, Names, read_names, redact_text
 
 PREFIX: Final = "FTQ_"
 M = TypeVar("M", bound="Settings")
@@ -139,9 +139,17 @@ def read(model: type[M], environ: Mapping[str, str]) -> M:
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        raise SettingsError(
-            [_line(fault["loc"], fault["msg"], given) for fault in error.errors()]
-        ) from None
+        names = _readable_names(given.get("redact", ""))
+        lines = [_line(fault["loc"], fault["msg"], given) for fault in error.errors()]
+        raise SettingsError([redact_text(line, names) for line in lines]) from None
+
+
+def _readable_names(text: str) -> Names:
+    """FTQ_REDACT's names even though some setting is refused; none if it is itself."""
+    try:
+        return read_names(text)
+    except ValueError:
+        return USUAL
 
 
 def _line(where: tuple[int | str, ...], problem: str, given: Mapping[str, str]) -> str:

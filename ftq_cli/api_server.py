@@ -194,7 +194,8 @@ async def serve(
     listening: socket.socket, function: Handler, names: Collection[str] = LOCAL
 ) -> None:
     """Serve until SIGTERM or SIGINT."""
-    stop = asyncio.Event()
+    # What the function's handlers print goes to its log, from the first request on.
+    stop, out = asyncio.Event(), sys.stdout
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     gateway = Gateway(function, _origins(), names)
@@ -206,8 +207,8 @@ async def serve(
     try:
         await web.SockSite(runner, listening).start()
         started = {"event": STARTED, "level": "info", "status": health.status}
-        sys.stdout.write(json.dumps(started) + "\n")
-        sys.stdout.flush()
+        out.write(json.dumps(started) + "\n")
+        out.flush()
         await stop.wait()
     finally:
         await runner.cleanup()

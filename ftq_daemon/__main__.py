@@ -85,17 +85,17 @@ def main() -> int:
         settings = read(DaemonSettings, os.environ)
         check_tracing(settings.tracing, os.environ)
     except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
+        refuse(str(error))
         return BAD_USAGE
     # From here on, what anybody prints or logs is a line; the handlers' modules may do so, too.
     lines = configure(settings.log_level, settings.redact, whole=True)
     try:
         return _run(settings, lines)
     except RegistryError as error:
-        refuse(f"FTQ_HANDLERS={settings.handlers!r}: {error}")
+        refuse(f"FTQ_HANDLERS={settings.handlers!r}: {error}", settings.redact)
         return BAD_USAGE
     except SettingsError as error:
-        refuse(str(error))
+        refuse(str(error), settings.redact)
         return BAD_USAGE
     except CallError as error:
         structlog.get_logger().error("daemon.failed", what="start", error=str(error))

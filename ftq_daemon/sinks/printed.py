@@ -14,6 +14,8 @@ from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
+from ftq.redaction import USUAL, Names, redact_text
+
 # A text without an end becomes a line of this many characters.
 _MOST: Final = 64 * 1024
 
@@ -99,8 +101,8 @@ def take_over(log: FilteringBoundLogger) -> None:
     sys.unraisablehook = lambda failed: tell(failed.err_msg or "finalizer", failed.exc_value)
 
 
-def refuse(text: str) -> None:
-    """Say on the real standard error why this program does not start."""
+def refuse(text: str, names: Names = USUAL) -> None:
+    """Say on the real standard error why this program does not start, redacted."""
     if sys.__stderr__ is not None:
-        sys.__stderr__.write(f"{text}\n")
+        sys.__stderr__.write(f"{redact_text(text, names)}\n")
         sys.__stderr__.flush()

@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace import Event, ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased
-from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode
+from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode
 from opentelemetry.trace import TraceFlags as Flags
 from opentelemetry.util.types import Attributes, AttributeValue
 
@@ -211,10 +211,14 @@ class Redacting(SpanExporter):
             resource=span.resource,
             attributes=self._attributes(span.attributes),
             events=[
-                Event(each.name, self._attributes(each.attributes), each.timestamp)
+                Event(
+                    redact_text(each.name, self._names),
+                    self._attributes(each.attributes),
+                    each.timestamp,
+                )
                 for each in span.events
             ],
-            links=span.links,
+            links=[Link(each.context, self._attributes(each.attributes)) for each in span.links],
             kind=span.kind,
             status=status,
             start_time=span.start_time,

@@ -15,6 +15,7 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.util._once import Once
 
 from ftq.lifecycle import State
 from ftq.redaction import read_names
@@ -58,6 +59,9 @@ class _Take(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    # Who sets a provider up first would keep it, in whichever test that was.
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER_SET_ONCE", Once())
     with Collector(("127.0.0.1", 0), _Take) as server:
         server.spans = []
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
@@ -149,6 +153,7 @@ async def test_a_failure_is_told_without_secrets_and_a_task_without_a_header_has
     assert not first.parent_span_id
     assert first.status.code == first.status.STATUS_CODE_ERROR
     assert (attributes(first)["ftq.fault"], len(first.events)) == ("fault", 1)
+    assert [span.name for span in collector.spans].count("mine") == 2
     assert "canary" not in str(collector.spans)
 
 
