@@ -95,18 +95,28 @@ def audit(request: Request, event: str, task: Task, was: str, now: str) -> None:
         was: Its state before, or '' if there was none.
         now: Its state after.
     """
+    about: dict[str, Json] = {
+        "correlation_id": request.headers.get(CORRELATION, ""),
+        "task_correlation_id": task.correlation_id,
+        "request_id": request.request_id,
+        "source": request.source,
+    }
+    audit_as(request.caller or "unknown", event, task, was, now, about)
+
+
+def audit_as(
+    who: str, event: str, task: Task, was: str, now: str, about: Mapping[str, Json] | None = None
+) -> None:
+    """The same of who is no caller."""
     say(
         event,
         stream="audit",
-        who=request.caller or "unknown",
+        who=who,
         task_id=task.id,
         type=task.type,
         **{"from": was, "to": now},
         claim_no=task.claim_no,
-        correlation_id=request.headers.get(CORRELATION, ""),
-        task_correlation_id=task.correlation_id,
-        request_id=request.request_id,
-        source=request.source,
+        **(about or {"correlation_id": task.correlation_id}),
     )
 
 

@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Final, Protocol, TypeVar
 
 from api_lambda.backlog import backlog
-from api_lambda.log import configure, log
+from api_lambda.log import audit_as, configure, log
 from api_lambda.metrics import Teller
 from api_lambda.settings import ApiSettings
 from ftq.aws import ApiClient, connect
@@ -62,6 +62,7 @@ class Sweeper:
         interval: Milliseconds between two sweeps.
         now: Milliseconds since the epoch.
         seconds_left: How long this sweep may still take.
+        promoted: Told of each scheduled task that is queued now.
         sent: Messages sent.
         looked: Overdue tasks looked at.
     """
@@ -73,6 +74,7 @@ class Sweeper:
     interval: int
     now: Callable[[], int]
     seconds_left: Callable[[], float]
+    promoted: Callable[[Task], object] = lambda task: None
     sent: int = 0
     looked: int = 0
     _mark: int | None = None
@@ -147,11 +149,15 @@ class Sweeper:
     def _write_then_send(self, writes: Sequence[tuple[Task, Statement, bool]]) -> None:
         call = table.execute([statement for _, statement, _ in writes])
         results = table.read_execute(self.port.call(call), len(writes))
-        messages = [
-            queue.of_task(task, task.payload)
+        sent = [
+            task
             for (task, _, sends), result in zip(writes, results, strict=True)
             if sends and isinstance(result, Written)
         ]
+        for task in sent:
+            if task.state is State.SCHEDULED:
+                self.promoted(task)
+        messages = [queue.of_task(task, task.payload) for task in sent]
         for part in _parts(messages, SQS_BATCH_ENTRIES):
             for fitting in queue.within_bytes(part):
                 reply = self.port.call(queue.send_batch(self.queue_url, fitting))
@@ -195,6 +201,7 @@ def handler(event: Mapping[str, object], context: Invocation) -> dict[str, int]:
             interval=settings.sweep_seconds * 1000,
             now=lambda: time.time_ns() // 1_000_000,
             seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
+            promoted=_tell_promoted if settings.audit == "all" else lambda task: None,
         )
         try:
             sweeper.sweep(random.randrange(SHARDS))
@@ -207,6 +214,10 @@ def handler(event: Mapping[str, object], context: Invocation) -> dict[str, int]:
     if looked:
         log(logging.INFO, "sweeper.swept", sent=sent, looked=looked)
     return {"sent": sent, "looked": looked}
+
+
+def _tell_promoted(task: Task) -> None:
+    audit_as("sweeper", "task.queued", task, State.SCHEDULED, State.QUEUED)
 
 
 def _tell_backlog(teller: Teller, port: SyncPort, table_name: str, urls: Sequence[str]) -> None:

@@ -51,6 +51,14 @@ class PutAside:
 
 
 @dataclass(frozen=True, slots=True)
+class Promoted:
+    """The time of a scheduled task has come: from now on it is queued."""
+
+    name: ClassVar[str] = "task.queued"
+    task: Task
+
+
+@dataclass(frozen=True, slots=True)
 class Swept:
     """The sweeper looked at overdue tasks, and sent what was lost or scheduled of them."""
 
@@ -158,6 +166,7 @@ Event: TypeAlias = (
     heard.Event
     | Refusal
     | PutAside
+    | Promoted
     | Swept
     | Ticked
     | ConcurrencyMoved

@@ -23,7 +23,7 @@ from ftq.wire.item import Item, number, text
 from ftq.wire.table import KEYS_PER_READ, Written
 from ftq_daemon.breakers import Breakers
 from ftq_daemon.clock import World
-from ftq_daemon.events import Events, Failed, Swept
+from ftq_daemon.events import Events, Failed, Promoted, Swept
 from ftq_daemon.queue import Queue
 from ftq_daemon.store import Store, in_seconds
 
@@ -170,8 +170,11 @@ class Sweeper:
                 await self._write(task, bucket, now, due_at, sends=False)
                 return False
             case Send(due_at):
-                written = await self._write(task, bucket, now, due_at, sends=True)
-                return written and await self._send(task)
+                if not await self._write(task, bucket, now, due_at, sends=True):
+                    return False
+                if task.state is State.SCHEDULED:
+                    self.events.emit(Promoted(task))
+                return await self._send(task)
 
     async def _write(self, task: Task, bucket: str, now: int, due_at: int, *, sends: bool) -> bool:
         statement = self.store.statements.sweep(task, bucket, now, due_at, sends=sends)

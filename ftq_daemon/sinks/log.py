@@ -60,7 +60,9 @@ _FIELDS: Final[Mapping[type[Event], tuple[str, ...]]] = {
 # Fields that hold words of others: a failure's have been redacted as it was made.
 _FREE: Final = frozenset({"by", "error", "where", "why"})
 # What went well: the lines of which a share may be enough.
-_WELL: Final = frozenset({facts.Claimed, facts.Succeeded, facts.Released, facts.Cancelled})
+_WELL: Final = frozenset(
+    {facts.Promoted, facts.Claimed, facts.Succeeded, facts.Released, facts.Cancelled}
+)
 # The changes of a task's state that this program makes, for the audit: from and to. A claim says
 # itself what it found.
 _CHANGES: Final[Mapping[type[Event], tuple[str, str]]] = {
@@ -70,6 +72,7 @@ _CHANGES: Final[Mapping[type[Event], tuple[str, str]]] = {
     facts.Dead: (State.RUNNING, State.DEAD),
     facts.Released: (State.RUNNING, State.QUEUED),
     facts.Cancelled: (State.RUNNING, State.CANCELLED),
+    facts.Promoted: (State.SCHEDULED, State.QUEUED),
     facts.Ticked: ("", State.QUEUED),
 }
 # Of a payload in a line.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from api_lambda.sweeper import Sweeper
+from api_lambda.sweeper import Sweeper, _port, handler
 from ftq.errors import CallError
 from ftq.lifecycle import State
 from ftq.ports import Call, Reply, SyncPort
@@ -20,6 +22,13 @@ INTERVAL = 60_000
 @pytest.fixture
 def door() -> Door:
     return Door()
+
+
+class Time:
+    """As much as is needed."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
 
 
 class StaleDepth:
@@ -71,6 +80,41 @@ def test_a_scheduled_task_is_sent_when_it_is_due_and_once(door: Door) -> None:
     task = record(door, task_id)
     assert (task.state, task.sweeps, backlog(door)) == (State.QUEUED, 1, 1)
     assert "ReceiveMessage" not in door.port.operations
+
+
+def test_the_step_of_a_scheduled_task_is_in_the_audit_and_no_other_resend(
+    door: Door, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    due, lost = submitted(door, delay_seconds=3600), submitted(door)
+    purge(door)
+    door.clock.now += 1_800_000
+    monkeypatch.setattr("api_lambda.sweeper.connect", lambda region, client: door.port)
+    monkeypatch.setattr("api_lambda.sweeper.time.time_ns", lambda: door.clock.now * 1_000_000)
+    for name, value in {"QUEUE_URL": door.queue_url, "TABLE": TABLE, "AUDIT": "all"}.items():
+        monkeypatch.setenv(f"FTQ_{name}", value)
+    _port.cache_clear()
+    try:
+        assert handler({}, Time()) == {"sent": 1, "looked": 1}
+        door.clock.now += 1_800_000
+        assert handler({}, Time())["sent"] == 1
+    finally:
+        _port.cache_clear()
+    assert {record(door, each).sweeps for each in (due, lost)} == {1}
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (line,) = [each for each in said if each.get("stream") == "audit"]
+    assert line.pop("timestamp")
+    assert line == {
+        "level": "info",
+        "event": "task.queued",
+        "stream": "audit",
+        "who": "sweeper",
+        "task_id": due,
+        "type": "work",
+        "from": "scheduled",
+        "to": "queued",
+        "claim_no": 0,
+        "correlation_id": record(door, due).correlation_id,
+    }
 
 
 def test_what_the_queue_lost_is_sent_again(door: Door) -> None:

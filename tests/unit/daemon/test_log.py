@@ -194,6 +194,7 @@ def test_the_audit_has_every_change_of_state_whatever_level_and_sample() -> None
     said: list[bytes] = []
     sink = LogSink("d1", "ERROR", said.append, share=0, audit=True)
     failed = failure("exception", "ValueError", "no")
+    sink(facts.Promoted(TASK))
     sink(facts.Claimed(TASK, 0.1, was=State.RETRYING))
     sink(facts.Succeeded(TASK, 0.1, 0.1))
     sink(facts.Retrying(TASK, 0.1, failed, 5))
@@ -206,6 +207,7 @@ def test_the_audit_has_every_change_of_state_whatever_level_and_sample() -> None
         ("audit", "d1", "t1")
     }
     assert [(line["from"], line["to"]) for line in lines] == [
+        ("scheduled", "queued"),
         ("retrying", "running"),
         ("running", "succeeded"),
         ("running", "retrying"),
