@@ -74,6 +74,11 @@ types: .venv/.dev ## Check types
 imports: .venv/.dev ## Check the import rules
 	@$(BIN)/lint-imports --no-logo
 
+# Not a part of `check`: half a minute to install, and nothing but templates can change its mind.
+.PHONY: scan
+scan: .venv-scan/.installed ## Have checkov and parliament look at the templates of deploy/ecs
+	@.venv-scan/bin/python -W ignore -m deploy.scan
+
 .PHONY: bench
 bench: .venv/.dev peers ## Measure ftq beside its peers; results and plots in benchmarks/results
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -97,11 +102,11 @@ docs: .venv/.dev ## Build the site of these docs into build/docs
 
 .PHONY: deploy
 deploy: .venv/.local ## Make or change the stacks: ARGS="--image ... --handlers ... --vpc ... --subnets ..."
-	@$(BIN)/python deploy/ecs/deploy.py up $(ARGS)
+	@$(BIN)/python -m deploy.ecs up $(ARGS)
 
 .PHONY: undeploy
 undeploy: .venv/.local ## Remove the stacks; queue and table only with ARGS=--data
-	@$(BIN)/python deploy/ecs/deploy.py remove $(ARGS)
+	@$(BIN)/python -m deploy.ecs remove $(ARGS)
 
 .PHONY: format
 format: .venv/.dev ## Format, and mend what lint can mend by itself
@@ -121,13 +126,14 @@ lock: .venv-lock/.installed ## Pin again what pyproject.toml and requirements/lo
 	@$(LOCK) --only-binary :all: -c requirements/dev.txt --group sbom -o requirements/sbom.txt
 	@$(LOCK) --only-binary :all: --group lock -o requirements/lock.txt
 	@$(LOCK) --only-binary :all: --group sdists -o requirements/sdists.txt
+	@$(LOCK) --only-binary :all: --group scan -o requirements/scan.txt
 	@$(LOCK) --only-binary :all: pyproject.toml --group bench-peers -o requirements/bench-peers.txt
 	@$(LOCK) requirements/localstack.in -o requirements/localstack.txt
 	@if grep -n '://' requirements/*.txt; then echo "Pins are names, versions and hashes only." >&2; exit 1; fi
 
 .PHONY: clean
 clean: ## Remove environments, caches and builds
-	@rm -rf .venv .venv-bench .venv-localstack .venv-lock .venv-sbom .hypothesis .import_linter_cache \
+	@rm -rf .venv .venv-bench .venv-localstack .venv-lock .venv-sbom .venv-scan .hypothesis .import_linter_cache \
 		.mypy_cache .pytest_cache .ruff_cache benchmarks/peers/node_modules build dist *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -190,6 +196,13 @@ peers:
 
 benchmarks/peers/node_modules/.installed: benchmarks/peers/package-lock.json
 	@cd benchmarks/peers && npm ci --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+.venv-scan/.installed: requirements/scan.txt
+	@echo "Installing what looks at the templates into .venv-scan ..."
+	@$(PYTHON) -m venv --clear .venv-scan
+	@.venv-scan/bin/python $(PIP) $(INSTALL) --only-binary :all: -r requirements/scan.txt
+	@.venv-scan/bin/python $(COMPILE) .venv-scan/lib
 	@touch $@
 
 .venv-lock/.installed: requirements/lock.txt

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from deploy.ecs.deploy import Stacks
+from deploy.ecs.stacks import Stacks
 from ftq.text import Json
 from ftq_cli.embedded import StandIn, running
 from tests.deploy.watched import document, listed, resources

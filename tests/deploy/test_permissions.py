@@ -25,7 +25,8 @@ from api_lambda.bootstrap import build
 from api_lambda.routes import Api
 from api_lambda.settings import ApiSettings
 from api_lambda.sweeper import Sweeper
-from deploy.ecs.deploy import Stacks
+from deploy.ecs.stacks import Stacks
+from deploy.ecs.templates import read as templates
 from ftq.aws.plain import direct
 from ftq.errors import CallRefused
 from ftq.ports import Call, SyncPort
@@ -73,7 +74,7 @@ class Account:
     users: int = 0
 
     def role(self, part: str, resource: str) -> Role:
-        return Role.of(part, resource, self.stacks.known | CONSTANTS)
+        return Role.of(part, resource, self.stacks.known.outputs | CONSTANTS)
 
     def as_(self, role: Role, without: str = "") -> dict[str, str]:
         """The environment of a program that has a role."""
@@ -111,7 +112,7 @@ def account() -> Iterator[Account]:
     with held(strict_aws()) as endpoint:
         make = botocore.session.get_session().create_client
         client = partial(make, region_name="us-east-1", endpoint_url=endpoint)
-        account = Account(endpoint, Stacks(NAME, client, print, pause=0.05))
+        account = Account(endpoint, Stacks(NAME, client, templates(), print))
         # Not by data.yaml, whose queues nobody reaches without TLS: the next test's. What they are
         # otherwise is the same (test_templates).
         port = account.port(account.plain(EVERYTHING))
@@ -120,7 +121,7 @@ def account() -> Iterator[Account]:
         arn = f"arn:aws:sqs:us-east-1:000000000000:{NAME}"
         port.call(create.queue(NAME, f"{arn}-dlq"))
         port.call(create.table(NAME))
-        account.stacks.known |= {
+        account.stacks.known.outputs |= {
             "QueueArn": arn,
             "DlqArn": f"{arn}-dlq",
             "TableArn": f"arn:aws:dynamodb:us-east-1:000000000000:table/{NAME}",
@@ -260,7 +261,7 @@ def actions(operations: set[str]) -> set[str]:
 
 
 def test_nobody_reaches_the_stacks_queues_without_tls(account: Account) -> None:
-    stacks = Stacks("tls", account.stacks.client, print, pause=0.05, known={"Name": "tls"})
+    stacks = Stacks("tls", account.stacks.client, templates(), print)
     stacks.up("data")
 
     for queue in ("tls", "tls-dlq"):

@@ -8,17 +8,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, cast, get_args
 
 import pytest
 
 from api_lambda.settings import ApiSettings
-from deploy.ecs.deploy import ORDER
+from deploy.ecs.templates import ORDER
 from ftq.metrics import METRICS, NAMESPACE
 from ftq.text import Json
 from ftq.wire import create
 from ftq_daemon.settings import DaemonSettings
-from tests.deploy.watched import TEMPLATES, document, template
+from ftq_daemon.tracing.port import Tracing
+from tests.deploy.watched import TEMPLATES, document, listed, template
 
 LINTER: Final = Path(sys.executable).with_name("cfn-lint")
 
@@ -130,3 +131,65 @@ def test_what_is_told_is_a_parameter_of_both_stacks_with_the_programs_own_defaul
             assert parameters[name]["Default"] == default
             assert f"FTQ_{setting.upper()}" in text
             assert f'{{"Ref": "{name}"}}' in text
+
+
+def test_all_ways_to_trace_can_be_deployed() -> None:
+    for part in ("daemon", "endpoints"):
+        allowed = document(document(template(part)["Parameters"])["Tracing"])["AllowedValues"]
+        assert allowed == ["off", "xray", "otlp"] == [*get_args(Tracing)]
+
+
+@pytest.mark.parametrize("tracing", get_args(Tracing))
+def test_the_longest_drain_that_can_be_asked_for_ends_before_fargate_kills(
+    tracing: Tracing,
+) -> None:
+    drain = document(document(template("daemon")["Parameters"])["DrainSeconds"])
+    (daemon, *_) = listed(properties("daemon", "Task")["ContainerDefinitions"])
+    stop = document(daemon)["StopTimeout"]
+
+    # It checks the sum itself.
+    settings = DaemonSettings.model_validate(
+        {
+            "queue_url": "https://sqs/1/q",
+            "dlq_url": "https://sqs/1/d",
+            "table": "tasks",
+            "handlers": "a:b",
+            "tracing": tracing,
+            "drain_seconds": drain["MaxValue"],
+            "stop_timeout_seconds": stop,
+        }
+    )
+    assert settings.drain_seconds == drain["MaxValue"]
+
+
+@pytest.mark.parametrize(("tracing", "name"), [("XRay", "xray"), ("Otlp", "collector")])
+def test_what_traces_beside_the_daemon_is_locked_down_and_may_die(tracing: str, name: str) -> None:
+    containers = [
+        document(each) for each in listed(properties("daemon", "Task")["ContainerDefinitions"])
+    ]
+    (chosen,) = [
+        document(listed(each["Fn::If"])[1])
+        for each in containers
+        if "Fn::If" in each and listed(each["Fn::If"])[0] == tracing
+    ]
+
+    assert chosen["Name"] == name
+    assert chosen["Essential"] is False
+    assert chosen["ReadonlyRootFilesystem"] is True
+    assert chosen["LinuxParameters"] == {"Capabilities": {"Drop": ["ALL"]}}
+    assert not str(chosen["User"]).startswith("0")
+
+
+def test_dead_letters_come_from_the_queue_alone() -> None:
+    allowed = document(properties("data", "DeadLetters")["RedriveAllowPolicy"])
+
+    assert allowed["redrivePermission"] == "byQueue"
+    (source,) = listed(allowed["sourceQueueArns"])
+    assert str(document(source)["Fn::Sub"]).endswith(":${Name}")
+    assert properties("data", "Queue")["QueueName"] == {"Ref": "Name"}
+
+
+def test_a_new_account_can_have_the_functions() -> None:
+    # It may run ten at once, and Lambda keeps that many for functions that reserve none.
+    for function in ("Function", "Sweeper"):
+        assert "ReservedConcurrentExecutions" not in properties("api", function)
