@@ -20,7 +20,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import pytest
-import yaml  # type: ignore[import-untyped]  # it carries no types
+import yaml
 
 from ftq.client import AsyncClient
 from ftq.text import Json, parse
