@@ -33,11 +33,14 @@ LOCK := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 .PHONY: demo
 demo: .venv/.local ## Run 200 failing tasks through a whole ftq on this machine
 	@$(BIN)/ftq demo
+
+example-%: .venv/.dev ## Run an example: email, thumbnails, webhooks, nightly, payment
+	@$(BIN)/python -m examples.$*
 
 .PHONY: test
 test: .venv/.dev localstack ## Run all tests on every backend that this machine can run

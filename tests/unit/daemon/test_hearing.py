@@ -156,6 +156,21 @@ def test_one_that_is_slow_loses_events_and_holds_nobody_up(
     assert sum(int(text.split()[-4]) for text in dropped) == 20 - len(heard)
 
 
+def test_one_that_never_waits_lets_others_have_the_loop_in_between(ftq_harness: Start) -> None:
+    registry, turns, seen = shop(), list[int](), list[int]()
+
+    @registry.listen
+    async def greedy(event: Claimed) -> None:
+        seen.append(len(turns))
+        asyncio.get_running_loop().call_soon(turns.append, 1)
+
+    harness = ftq_harness(registry)
+    for n in range(10):
+        harness.submit("works", n)
+    harness.drain()
+    assert seen == list(range(10))
+
+
 def test_one_that_hangs_is_cancelled_and_hears_the_next(ftq_harness: Start) -> None:
     registry, heard = shop(), list[str]()
 

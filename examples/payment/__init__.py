@@ -1,0 +1,1 @@
+"""A payment that is made once, whatever dies in the middle of it."""

@@ -1,0 +1,1 @@
+"""Pictures made small in processes, on all cores."""

@@ -1,0 +1,1 @@
+"""One event told to many subscribers, each at its own pace."""
