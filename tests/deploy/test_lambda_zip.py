@@ -7,15 +7,18 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Final
 
 import botocore
 import pytest
 
-from deploy.lambda_zip import LIMIT, build
+from deploy.lambda_zip import LIMIT, MACHINES, build
 from tests.deploy.conftest import HERE, MACHINE, PYTHON
 
 pytestmark = pytest.mark.e2e
 
+# "e_machine" of the generic ABI.
+ELF_MACHINES: Final = {"x86_64": 62, "aarch64": 183}
 REQUEST = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
@@ -26,12 +29,25 @@ event = {
     "isBase64Encoded": False, "requestContext": {"http": {"method": "POST", "path": "/tasks"}},
 }
 answer = handler(event, None)
-print(json.dumps([answer["statusCode"], pydantic.__file__]))
+print(json.dumps([answer["statusCode"], pydantic.__file__]), file=sys.__stdout__)
 """
 
 
-def test_it_holds_the_api_the_library_and_pydantic_and_nothing_else(built: Path) -> None:
-    names = zipfile.ZipFile(built).namelist()
+@pytest.fixture(scope="module", params=MACHINES)
+def either(
+    request: pytest.FixtureRequest, built: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Path]:
+    """For which machine a zip is, and where it lies."""
+    machine = str(request.param)
+    if machine == MACHINE:
+        return machine, built
+    return machine, build(machine, PYTHON, tmp_path_factory.mktemp("other"))
+
+
+def test_it_holds_the_api_the_library_and_pydantic_and_nothing_else(
+    either: tuple[str, Path],
+) -> None:
+    names = zipfile.ZipFile(either[1]).namelist()
 
     tops = {name.split("/")[0].split("-")[0] for name in names}
     assert tops == {
@@ -54,19 +70,35 @@ def test_it_holds_the_api_the_library_and_pydantic_and_nothing_else(built: Path)
     assert not [name for name in names if name.startswith(("ftq/testing", "ftq/client"))]
 
 
-def test_it_stays_under_its_limit(built: Path) -> None:
-    assert built.stat().st_size <= LIMIT == 5 * 1024 * 1024
+def test_it_stays_under_its_limit(either: tuple[str, Path]) -> None:
+    assert either[1].stat().st_size <= LIMIT == 5 * 1024 * 1024
 
 
-def test_the_same_sources_make_the_same_bytes(built: Path, tmp_path: Path) -> None:
-    again = build(MACHINE, PYTHON, tmp_path)
+def test_the_same_sources_make_the_same_bytes(either: tuple[str, Path], tmp_path: Path) -> None:
+    machine, first = either
 
-    digests = {hashlib.sha256(path.read_bytes()).digest() for path in (built, again)}
+    again = build(machine, PYTHON, tmp_path)
+
+    digests = {hashlib.sha256(path.read_bytes()).digest() for path in (first, again)}
     assert len(digests) == 1
 
 
-def test_each_module_is_compiled_for_the_interpreter_that_runs_it(built: Path) -> None:
-    names = zipfile.ZipFile(built).namelist()
+def test_what_is_compiled_in_it_is_for_its_machine(either: tuple[str, Path]) -> None:
+    # Only this machine's can be run here: the header says whom the other one is for.
+    machine, path = either
+    archive = zipfile.ZipFile(path)
+    objects = [archive.read(name) for name in archive.namelist() if name.endswith(".so")]
+
+    assert objects
+    for each in objects:
+        assert each[:4] == b"\x7fELF"
+        assert int.from_bytes(each[18:20], "little") == ELF_MACHINES[machine]
+
+
+def test_each_module_is_compiled_for_the_interpreter_that_runs_it(
+    either: tuple[str, Path],
+) -> None:
+    names = zipfile.ZipFile(either[1]).namelist()
     compiled = f"cpython-{PYTHON.replace('.', '')}.pyc"
 
     assert f"api_lambda/__pycache__/handler.{compiled}" in names
