@@ -193,13 +193,13 @@ class MemoryDynamo:
             raise params.refused("The table does not have the specified index")
         if "FilterExpression" in params.values:
             raise params.refused("FilterExpression is not one of the things that ftq uses")
-        partition, within = read_condition(
+        partition, bound = read_condition(
             params, self._item(params, "ExpressionAttributeValues"), index
         )
         start = params.mapping("ExclusiveStartKey")
         page = index.query(
             partition,
-            within,
+            bound,
             now=self._now(),
             forward=params.values.get("ScanIndexForward", True) is not False,
             limit=params.number("Limit", 1, 1, 2**31) if "Limit" in params.values else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
@@ -30,6 +30,36 @@ class Page:
 
     items: list[Item]
     last: Item | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A bound on the range key, of the key's own type.
+
+    Attributes:
+        operator: One of ``< <= = >= >``.
+        edge: What it is compared with.
+    """
+
+    operator: str
+    edge: Value
+
+    def span(self, rows: Sequence[tuple[Order, Item]]) -> tuple[int, int]:
+        """From where to before which of the ordered rows are within."""
+        edge = sort_key(self.edge)
+        before = bisect_left(rows, edge, key=_range_of)
+        through = bisect_right(rows, edge, key=_range_of)
+        match self.operator:
+            case "<":
+                return 0, before
+            case "<=":
+                return 0, through
+            case ">":
+                return through, len(rows)
+            case ">=":
+                return before, len(rows)
+            case _:
+                return before, through
 
 
 class Index:
@@ -81,25 +111,25 @@ class Index:
     def query(
         self,
         partition: str,
-        within: Callable[[Value], bool],
+        bound: Bound | None,
         *,
         now: int,
         forward: bool = True,
         limit: int | None = None,
         start: Item | None = None,
     ) -> Page:
-        """The items of a partition whose range key is within bounds, in order."""
+        """The items of a partition whose range key is within a bound, in order."""
         self._catch_up(now)
         rows = self._rows.get(partition, [])
-        first, last = 0, len(rows)
+        first, last = (0, len(rows)) if bound is None else bound.span(rows)
         if start is not None:
             edge = self._order(start)
             if forward:
-                first = bisect_right(rows, edge, key=_order_of)
+                first = max(first, bisect_right(rows, edge, key=_order_of))
             else:
-                last = bisect_left(rows, edge, key=_order_of)
+                last = min(last, bisect_left(rows, edge, key=_order_of))
         numbers = range(first, last) if forward else range(last - 1, first - 1, -1)
-        found = (rows[n][1] for n in numbers if within(rows[n][1][self.range_name]))
+        found = (rows[n][1] for n in numbers)
         # One more than the page, to know whether anything follows.
         return self._page(list(islice(found, None if limit is None else limit + 1)), limit)
 
@@ -142,6 +172,10 @@ class Index:
 
 def _order_of(row: tuple[Order, Item]) -> Order:
     return row[0]
+
+
+def _range_of(row: tuple[Order, Item]) -> tuple[Decimal, bytes]:
+    return row[0][:2]
 
 
 def units(old: Item | None, new: Item | None) -> int:

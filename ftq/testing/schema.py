@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
-from ftq.testing.index import Index
-from ftq.testing.items import compare
+from ftq.testing.index import Bound, Index
 from ftq.testing.params import Params
 from ftq.testing.table import MemoryTable
-from ftq.wire.item import Item, Value
+from ftq.wire.item import Item
 
 _CONDITION: Final = re.compile(
     r"\s*([#\w]+)\s*=\s*(:\w+)(?:\s+AND\s+([#\w]+)\s*(<=|>=|<|>|=)\s*(:\w+))?\s*"
 )
-_WITHIN: Final[Mapping[str, Callable[[int], bool]]] = {
-    "<": lambda order: order < 0,
-    "<=": lambda order: order <= 0,
-    "=": lambda order: order == 0,
-    ">": lambda order: order > 0,
-    ">=": lambda order: order >= 0,
-}
 
 
 def read_table(params: Params, now: Callable[[], int], index_lag: int) -> MemoryTable:
@@ -58,10 +50,8 @@ def _key_schema(params: Params) -> dict[str, str]:
     }
 
 
-def read_condition(
-    params: Params, values: Item, index: Index
-) -> tuple[str, Callable[[Value], bool]]:
-    """The partition that a Query names, and its bounds on the range key.
+def read_condition(params: Params, values: Item, index: Index) -> tuple[str, Bound | None]:
+    """The partition that a Query names, and its bound on the range key.
 
     Raises:
         CallRefused: It is none that ftq writes, or does not fit the index.
@@ -77,12 +67,4 @@ def read_condition(
     if {each for each in (value, bound) if each} != set(values):
         raise params.refused("ExpressionAttributeValues must be those that the condition names")
     partition = values[value].get("S", "")
-    if second is None:
-        return partition, lambda _: True
-    holds, edge = _WITHIN[operator], values[bound]
-
-    def within(range_value: Value) -> bool:
-        order = compare(range_value, edge)
-        return order is not None and holds(order)
-
-    return partition, within
+    return partition, None if second is None else Bound(operator, values[bound])
