@@ -15,6 +15,7 @@ from typing import Final
 
 from ftq_daemon.fleet.leash import VARIABLE
 
+LAST_WORDS_SECONDS: Final = 0.5
 _COMMAND: Final = (sys.executable, "-m", "ftq_daemon")
 
 
@@ -61,15 +62,26 @@ class Member:
         Returns:
             Its exit code; the number of the signal that ended it, negative.
         """
+        hearing = asyncio.create_task(self._hear(reader, up))
+        try:
+            code = await self.process.wait()
+            # Its last words are there already. The leash itself may be held open for longer, by
+            # what a handler forked.
+            await asyncio.wait([hearing], timeout=LAST_WORDS_SECONDS)
+            return code
+        finally:
+            hearing.cancel()
+
+    async def _hear(self, reader: asyncio.StreamReader, up: Callable[[Member], None]) -> None:
         with contextlib.suppress(ConnectionError):
-            while line := await reader.readline():
+            # Half a line is the last: it was killed while it spoke.
+            while (line := await reader.readline()).endswith(b"\n"):
                 said = json.loads(line)
                 if "busy" in said:
                     self.busy = said["busy"]
                 else:
                     self.health_url, self.handlers = said["health_url"], said["handlers"]
                     up(self)
-        return await self.process.wait()
 
     def send(self, number: signal.Signals) -> None:
         """Send it a signal, unless it has ended."""

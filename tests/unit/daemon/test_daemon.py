@@ -78,9 +78,12 @@ def test_a_busy_daemon_makes_at_most_half_a_call_a_task() -> None:
     play(story)
 
 
-def test_an_idle_daemon_asks_three_times_a_minute() -> None:
+@pytest.mark.parametrize("before", [0, 200])
+def test_an_idle_daemon_asks_three_times_a_minute_whatever_it_had_to_do_before(before: int) -> None:
     async def story(bench: Bench) -> None:
+        submitted = [await bench.submit("echo", {"n": n}) for n in range(before)]
         await bench.start(echoing())
+        await bench.ended(*(task.id for task in submitted))
         await asyncio.sleep(60)
         bench.aws.calls.clear()
         await asyncio.sleep(600)
