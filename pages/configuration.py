@@ -82,9 +82,16 @@ def _bounds(field: FieldInfo) -> str:
     words = [str(each) for each in literals if isinstance(each, str)]
     if words:
         return ", ".join(f"`{each}`" for each in words)
-    least = next((each.ge for each in field.metadata if hasattr(each, "ge")), None)
-    most = next((each.le for each in field.metadata if hasattr(each, "le")), None)
+    # Those of a setting that may be unset stand at its type.
+    optional = [info for part in _parts(field.annotation) for info in _annotated(part)]
+    limits = [limit for info in (field, *optional) for limit in info.metadata]
+    least = next((each.ge for each in limits if hasattr(each, "ge")), None)
+    most = next((each.le for each in limits if hasattr(each, "le")), None)
     return "" if least is None else f"{least:,} to {most:,}"
+
+
+def _annotated(part: object) -> list[FieldInfo]:
+    return [each for each in getattr(part, "__metadata__", ()) if isinstance(each, FieldInfo)]
 
 
 def _parts(annotation: object) -> Iterator[object]:

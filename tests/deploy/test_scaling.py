@@ -13,10 +13,15 @@ from tests.deploy.cloudwatch import compute
 from tests.deploy.test_templates import properties
 
 POLICY = Policy(slots=16, acceptable=30.0, handler=1.5)
-VALUES = {"HandlerSeconds": "1.5", "Concurrency": "16", "AcceptableSeconds": "30"}
+VALUES = {
+    "HandlerSeconds": "1.5",
+    "Concurrency": "16",
+    "Processes": "1",
+    "AcceptableSeconds": "30",
+}
 
 
-def expression() -> str:
+def expression(**values: str) -> str:
     """What is tracked, with its parameters filled in."""
     configuration = cast(
         "dict[str, dict[str, list[dict[str, Json]]]]",
@@ -28,7 +33,11 @@ def expression() -> str:
         if each["ReturnData"]
     ]
     text = cast("dict[str, str]", tracked["Expression"])["Fn::Sub"]
-    return re.sub(r"\$\{(\w+)\}", lambda found: VALUES[found[1]], text).replace("\n", " ").strip()
+    return (
+        re.sub(r"\$\{(\w+)\}", lambda found: {**VALUES, **values}[found[1]], text)
+        .replace("\n", " ")
+        .strip()
+    )
 
 
 @pytest.mark.parametrize(
@@ -58,3 +67,12 @@ def test_a_minute_in_which_daemons_are_late_to_say_how_busy_they_are_is_no_idle_
     found = compute(expression(), series, [0, 60])
 
     assert found[60] == found[0] == pytest.approx(POLICY.needed(0, 4, 2.0, 12))
+
+
+def test_a_daemon_of_two_processes_takes_twice_what_waits_and_each_is_as_busy_as_itself() -> None:
+    given = {"waiting": 320.0, "running": 2.0, "seconds": 2.0, "busy": 8.0}
+    series = {name: {0: value} for name, value in given.items()}
+
+    found = compute(expression(Processes="2"), series, [0])
+
+    assert found[0] == pytest.approx(POLICY.needed(160, 2, 2.0, 8))

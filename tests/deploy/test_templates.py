@@ -193,3 +193,24 @@ def test_a_new_account_can_have_the_functions() -> None:
     # It may run ten at once, and Lambda keeps that many for functions that reserve none.
     for function in ("Function", "Sweeper"):
         assert "ReservedConcurrentExecutions" not in properties("api", function)
+
+
+def test_how_daemons_work_is_a_parameter_with_the_programs_own_default_and_bounds() -> None:
+    parameters = document(template("daemon")["Parameters"])
+    (daemon, *_) = listed(properties("daemon", "Task")["ContainerDefinitions"])
+    environment = map(document, listed(document(daemon)["Environment"]))
+    given = {each["Name"]: each["Value"] for each in environment}
+    for name, setting in (
+        ("Concurrency", "concurrency"),
+        ("LeastConcurrency", "concurrency_min"),
+        ("Processes", "processes"),
+        ("AwsClient", "aws_client"),
+    ):
+        field, parameter = DaemonSettings.model_fields[setting], document(parameters[name])
+        assert parameter["Default"] == ("" if field.default is None else field.default)
+        assert given[f"FTQ_{setting.upper()}"] == {"Ref": name}
+        for kind, bound in (("ge", "MinValue"), ("le", "MaxValue")):
+            limits = [getattr(each, kind) for each in field.metadata if hasattr(each, kind)]
+            assert limits == [parameter.get(bound)] * len(limits)
+    assert document(parameters["AwsClient"])["AllowedValues"] == ["hot", "aiobotocore"]
+    assert re.fullmatch(str(document(parameters["LeastConcurrency"])["AllowedPattern"]), "")
