@@ -135,9 +135,10 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class ProcessEnded:
-    """Process number `process`, from 1, ended by itself; another takes its place.
+    """Process number `process`, from 1, ended by itself.
 
-    `code` is its exit code, or the number of the signal that ended it, negative.
+    Another takes its place, unless it was killed while it drained. `code` is its exit code, or the
+    number of the signal that ended it, negative.
     """
 
     name: ClassVar[str] = "daemon.process_ended"

@@ -118,6 +118,8 @@ class Fleet:
         # Before it takes up work a signal simply ends it: there is nothing to drain.
         if self._stop.is_set() and code and one.health_url:
             self._code = 1
+            if code < 0:  # killed while it drained: it could say nothing of it itself
+                self._events.emit(ProcessEnded(number, code))
         return code
 
     def _up(self, one: Member) -> None:
