@@ -28,7 +28,7 @@ QUICK: Final[Mapping[str, Sequence[str]]] = {
     "throughput": ("--on", "stub", "--tasks", "1000", "--runs", "1"),
     "idle": ("--tasks", "20", "--quiet", "3"),
     "steady": ("--tasks", "2000"),
-    "backlog": ("--backlogs", "500", "5000"),
+    "backlog": ("--backlogs", "500", "5000", "--runs", "1"),
     "payload": (),
     "processes": ("--tasks", "300", "--runs", "1"),
     "cost": (),

@@ -1,8 +1,9 @@
 """Does a task cost more when many others wait behind it?
 
-    python -m benchmarks.backlog --backlogs 2000 20000 200000
+    python -m benchmarks.backlog --backlogs 2000 20000 200000 --runs 3
 
-Each time the same number of tasks is measured, with so many waiting at the start.
+Each time the same number of tasks is measured, with so many waiting at the start. Backlogs take
+turns, so that whatever disturbs the machine hits all alike.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Final
 
 from rich import box
@@ -30,10 +32,9 @@ BACKLOGS: Final = (2_000, 20_000, 200_000)
 
 
 @dataclass(frozen=True, slots=True)
-class Backlog:
-    """What tasks cost with so many waiting at the start."""
+class Run:
+    """What tasks cost once with so many waiting at the start."""
 
-    waiting: int
     tasks: int
     cpu_us: float
     rate: float
@@ -41,7 +42,31 @@ class Backlog:
     resident_mib: float
 
 
-async def measure(side: Side, waiting: int, tasks: int) -> Backlog:
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """The medians of runs with so many waiting at the start, and the runs."""
+
+    waiting: int
+    cpu_us: float
+    rate: float
+    calls_per_task: float
+    resident_mib: float
+    runs: Sequence[Run]
+
+    @classmethod
+    def of(cls, waiting: int, runs: Sequence[Run]) -> Backlog:
+        """Of these runs."""
+        return cls(
+            waiting=waiting,
+            cpu_us=median(each.cpu_us for each in runs),
+            rate=median(each.rate for each in runs),
+            calls_per_task=median(each.calls_per_task for each in runs),
+            resident_mib=median(each.resident_mib for each in runs),
+            runs=runs,
+        )
+
+
+async def measure(side: Side, waiting: int, tasks: int) -> Run:
     """One run; a tenth of what is measured goes before, for warmth.
 
     Raises:
@@ -57,8 +82,7 @@ async def measure(side: Side, waiting: int, tasks: int) -> Backlog:
             memory = resident_mib(worker.pid)
     done = last.done - first.done
     calls = sum(last.calls.values()) - sum(first.calls.values())
-    return Backlog(
-        waiting=waiting,
+    return Run(
         tasks=done,
         cpu_us=cpu / done * 1e6,
         rate=done / (last.at - first.at),
@@ -87,15 +111,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.backlog", description=__doc__)
     parser.add_argument("--side", choices=tuple(SIDES), default="ftq")
     parser.add_argument("--backlogs", nargs="+", type=int, default=BACKLOGS)
+    parser.add_argument("--runs", type=int, default=3)
     asked = parser.parse_args()
     pin(0, AWS_CPU)
     side, tasks = SIDES[asked.side], min(asked.backlogs)
-    found = [asyncio.run(measure(side, waiting, tasks)) for waiting in asked.backlogs]
+    runs: dict[int, list[Run]] = {waiting: [] for waiting in asked.backlogs}
+    for _ in range(asked.runs):
+        for waiting, so_far in runs.items():
+            so_far.append(asyncio.run(measure(side, waiting, tasks)))
+    found = [Backlog.of(waiting, each) for waiting, each in runs.items()]
     _show(found)
     path = write("backlog", found)
-    drawn = [
-        Bar(f"{each.waiting:,} waiting", each.cpu_us, each.cpu_us, each.cpu_us) for each in found
-    ]
+    drawn: list[Bar] = []
+    for each in found:
+        spent = [run.cpu_us for run in each.runs]
+        drawn.append(Bar(f"{each.waiting:,} waiting", each.cpu_us, min(spent), max(spent)))
     print(path, *bars(path, "CPU of the daemon a no-op task", "µs", drawn))
 
 

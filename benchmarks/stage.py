@@ -17,6 +17,7 @@ from benchmarks.machine import AWS_CPU, clean_environment
 from ftq.ports import Port
 from ftq.wire import create, queue
 from ftq_cli.embedded import StandIn, embedded_aws, running
+from ftq_daemon.aws.clients import client_of
 from ftq_daemon.aws.port import AioPort
 
 REGION: Final = "us-east-1"
@@ -182,8 +183,9 @@ async def stage_of(kind: str) -> AsyncIterator[Stage]:
         session.set_credentials(ACCESS_KEY, ACCESS_KEY)
         config = AioConfig(region_name=REGION, parameter_validation=False)
         async with (
-            session.create_client("sqs", endpoint_url=url, config=config) as sqs,
-            session.create_client("dynamodb", endpoint_url=url, config=config) as dynamodb,
+            # The hot lane: hundreds of thousands of tasks are to be loaded.
+            client_of(session, "sqs", config, hot=True, endpoint_url=url) as sqs,
+            client_of(session, "dynamodb", config, hot=True, endpoint_url=url) as dynamodb,
         ):
             ports = AioPort(sqs), AioPort(dynamodb)
             made = [await ports[0].call(create.queue("bench-dlq"))]

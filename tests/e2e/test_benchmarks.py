@@ -65,10 +65,11 @@ def test_a_steady_stream_is_timed_and_memory_sampled(tmp_path: Path) -> None:
 
 
 def test_a_task_is_measured_before_each_backlog(tmp_path: Path) -> None:
-    found = measured(tmp_path, "backlog", "--side", "floor", "--backlogs", "200", "400")
+    found = measured(tmp_path, "backlog", "--side", "floor", "--backlogs", "200", "400", "--runs=1")
 
     assert [at(found, place, "waiting") for place in (0, 1)] == [200, 400]
-    assert number(found, 1, "tasks") < 400
+    assert number(found, 1, "runs", 0, "tasks") < 400
+    assert number(found, 1, "runs", 0, "cpu_us") == number(found, 1, "cpu_us")
     assert len(drawn(tmp_path)) == 2
 
 
