@@ -6,6 +6,7 @@ from typing import Final
 
 from ftq.registry import Registry
 from ftq.settings import NamedQueue
+from ftq.submission import Terms
 from ftq.testing.aws import MemorySyncPort
 from ftq.wire import create, queue
 from ftq_daemon.settings import DaemonSettings
@@ -37,4 +38,14 @@ def furnish(port: MemorySyncPort, registry: Registry, concurrency: int) -> Daemo
         handlers="a_harness:registry",
         concurrency=concurrency,
         queues=tuple(NamedQueue(name, make(f"tasks-{name}", arn)) for name in names),
+    )
+
+
+def terms_of(settings: DaemonSettings) -> Terms:
+    """On which terms a daemon with these settings submits."""
+    return Terms(
+        settings.queue_url,
+        settings.sweep_grace_seconds * 1000,
+        settings.retention_days * 86_400_000,
+        {each.name: each.url for each in settings.queues},
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeAlias, TypedDict, Unpack
+from typing import Final, TypeAlias, TypedDict, TypeVar, Unpack, overload
 
 from pydantic_core import to_json
 
@@ -30,6 +30,7 @@ from ftq_daemon.runner import Attempt, Runner
 from ftq_daemon.settings import GRACE_SECONDS
 from ftq_testing.loops import where_no_loop_runs
 
+P = TypeVar("P")
 What: TypeAlias = "str | Function | Handler"
 """A task type, the function that handles it, or all that was said of it."""
 _ENDINGS: Final = Endings()
@@ -105,6 +106,36 @@ class Run:
             return parse(self.outcome.result)
         why = f": {self.failure.class_name}: {self.failure.message}" if self.failure else ""
         raise AssertionError(f"{self.type} {self.word}{why}")
+
+
+@overload
+def run(
+    what: Callable[[P], object],
+    payload: P,
+    *,
+    registry: Registry | None = None,
+    **told: Unpack[Told],
+) -> Run: ...
+
+
+@overload
+def run(
+    what: Callable[[P, Context], object],
+    payload: P,
+    *,
+    registry: Registry | None = None,
+    **told: Unpack[Told],
+) -> Run: ...
+
+
+@overload
+def run(
+    what: str | Handler,
+    payload: object = None,
+    *,
+    registry: Registry | None = None,
+    **told: Unpack[Told],
+) -> Run: ...
 
 
 def run(

@@ -10,15 +10,16 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Final, TypeVar, Unpack
+from typing import Final, TypeVar, Unpack, overload
 
 from ftq.accept import accept
 from ftq.client.asked import Options, What, prepare
+from ftq.context import Context
 from ftq.control import Operator, RedriveAnswer, cancel, redrive
 from ftq.lifecycle import State
 from ftq.registry import Registry
 from ftq.steps import Steps, walk
-from ftq.submission import Terms, plan
+from ftq.submission import plan
 from ftq.task import Task
 from ftq.testing.aws import MemoryAws, MemorySyncPort
 from ftq.testing.process import Process, ProcessLoop
@@ -30,10 +31,11 @@ from ftq_daemon.clock import World
 from ftq_daemon.daemon import Daemon
 from ftq_daemon.events import Event, Events, Settled
 from ftq_daemon.hearing import Ear, hearing
-from ftq_testing.account import TABLE, furnish
+from ftq_testing.account import TABLE, furnish, terms_of
 from ftq_testing.child import starting
 from ftq_testing.loops import in_seen_thread, where_no_loop_runs
 
+P = TypeVar("P")
 T = TypeVar("T")
 
 DAY: Final = 86_400.0
@@ -98,6 +100,19 @@ class Harness:
         """All tasks as they are now, in the order in which they were stored."""
         found = map(read_task, self.aws.table(TABLE).items().values())
         return [task for task in found if task is not None]
+
+    @overload
+    def submit(
+        self, what: Callable[[P], object], payload: P, **options: Unpack[Options]
+    ) -> str: ...
+
+    @overload
+    def submit(
+        self, what: Callable[[P, Context], object], payload: P, **options: Unpack[Options]
+    ) -> str: ...
+
+    @overload
+    def submit(self, what: str, payload: object = None, **options: Unpack[Options]) -> str: ...
 
     def submit(self, what: What, payload: object = None, **options: Unpack[Options]) -> str:
         """Submit a task, as the client does; it runs when time goes on. Handlers may do so too.
@@ -194,12 +209,7 @@ class Harness:
 
     def _wire(self, concurrency: int) -> Daemon:
         settings = furnish(self._port, self.registry, concurrency)
-        self._terms = Terms(
-            settings.queue_url,
-            settings.sweep_grace_seconds * 1000,
-            settings.retention_days * 86_400_000,
-            {each.name: each.url for each in settings.queues},
-        )
+        self._terms = terms_of(settings)
         # Equal tests see equal jitter.
         dice, tokens = random.Random(0), itertools.count()
         world = World(self._loop.now_ms, dice.random, lambda: f"token-{next(tokens)}")

@@ -13,17 +13,55 @@ import sys
 import threading
 from collections.abc import Callable, Container
 from types import CodeType, FrameType
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar, overload
 
+from ftq.context import Context
 from ftq.handler import Handler
 from ftq.lifecycle import State
 from ftq.registry import Registry
 from ftq_testing.attempt import Run, What, find, run
 
+P = TypeVar("P")
 Trace: TypeAlias = "Callable[[FrameType, str, object], Trace | None]"
 MOST_POINTS: Final = 500
 # What a killed attempt's clean-up may take, after it no longer counts.
 _UNWIND_SECONDS: Final = 5.0
+
+
+@overload
+def assert_idempotent(
+    what: Callable[[P], object],
+    payload: P,
+    *,
+    effects: Callable[[], object],
+    reset: Callable[[], object],
+    registry: Registry | None = None,
+    overtaken: bool = False,
+) -> None: ...
+
+
+@overload
+def assert_idempotent(
+    what: Callable[[P, Context], object],
+    payload: P,
+    *,
+    effects: Callable[[], object],
+    reset: Callable[[], object],
+    registry: Registry | None = None,
+    overtaken: bool = False,
+) -> None: ...
+
+
+@overload
+def assert_idempotent(
+    what: str | Handler,
+    payload: object = None,
+    *,
+    effects: Callable[[], object],
+    reset: Callable[[], object],
+    registry: Registry | None = None,
+    overtaken: bool = False,
+) -> None: ...
 
 
 def assert_idempotent(
