@@ -28,7 +28,7 @@ _UP: Final = (sys.executable, "-m", "ftq_cli", "up", "--port", "0")
 LOOK_SECONDS: Final = 0.25
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 60.0
-# Of all that the programs log, what an onlooker wants to know.
+# Of all that the programs log, what an onlooker wants to know, beside what the example says.
 TOLD: Final = ("breaker.opened", "breaker.closed", "task.crashed", "daemon.failed")
 STYLES: Final = {"succeeded": "green", "dead": "red", "retrying": "yellow", "running": "cyan"}
 
@@ -121,7 +121,8 @@ def _tell(process: subprocess.Popen[str], console: Console) -> None:
     for text in process.stdout or ():
         with suppress(ValueError):
             line = json.loads(text)
-            if line.get("event") in TOLD:
+            by_handlers = str(line.get("logger")).startswith("examples.")
+            if by_handlers or line.get("event") in TOLD:
                 about = line.get("breaker") or line.get("task_id") or line.get("error", "")
                 console.print(f"  {line['event']}  {about}", style="magenta", markup=False)
     if process.stdout is not None:

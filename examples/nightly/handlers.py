@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 import os
 import sqlite3
 from contextlib import closing
@@ -13,6 +14,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel
 
 from ftq import Context, Registry, RetryPolicy, Tick
+from ftq.events import Dead, Succeeded
 
 registry = Registry()
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -44,6 +46,13 @@ def report(tick: Tick, context: Context) -> Report:
     return Report(
         day=f"{begin:%Y-%m-%d}", hours=hours, orders=len(rows), cents=sum(row[1] for row in rows)
     )
+
+
+@registry.listen
+def announce(event: Dead | Succeeded) -> None:
+    """Tell those who wait for it: a line of the log here, a chat or a pager elsewhere."""
+    came = "is there" if isinstance(event, Succeeded) else f"will not come: {event.failure.message}"
+    logging.getLogger(__name__).info("the report of task %s %s", event.task.id, came)
 
 
 def _write(path: Path, rows: list[tuple[str, int]], context: Context) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,3 +27,4 @@ def test_the_nightly_report_runs_by_one_command() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("│ succeeded │") == 3
     assert '"hours": 25' in done.stdout
+    assert len(re.findall(r"the report of task \w+ is there", done.stdout)) == 3

@@ -10,6 +10,7 @@ from typing import Protocol
 import pytest
 
 from ftq import Registry
+from ftq.events import EVENTS
 from pages.__main__ import PAGES as WRITTEN
 from pages.configuration import undescribed
 
@@ -86,6 +87,12 @@ def test_what_is_written_by_code_is_as_the_code_has_it(written: Written) -> None
 
 def test_each_setting_is_described() -> None:
     assert not undescribed()
+
+
+def test_all_events_that_can_be_listened_to_are_on_the_page_about_that() -> None:
+    table = (ROOT / "docs/how-to/middleware.md").read_text().partition("\n| event |")[2]
+    named = re.findall(r"`([A-Z]\w+)`", "".join(re.findall(r"^\|[^|]+\|", table, re.MULTILINE)))
+    assert sorted(named) == sorted(each.__name__ for each in EVENTS)
 
 
 @pytest.mark.parametrize(("page", "count"), [("test", 4), ("middleware", 3)])
