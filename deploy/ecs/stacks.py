@@ -80,7 +80,7 @@ class Stacks:
         Raises:
             DeployError: It failed; the reasons are in it.
         """
-        status = self._learn(part)
+        status = self._ended(part)  # what an earlier run began, say, that was interrupted
         if status in NEVER_WHOLE:
             self.say(f"{self.stack(part)}: removing what an earlier failure left")
             self.remove(part)
@@ -158,14 +158,21 @@ class Stacks:
 
     def _wait(self, part: str, wanted: str | None) -> None:
         """Wait until what was begun has ended, and see how."""
-        pauses = chain(PAUSES, repeat(PAUSES[-1]))
-        while (status := self._learn(part)) and status.endswith("_IN_PROGRESS"):
-            time.sleep(next(pauses))
+        status = self._ended(part)
         self.say(f"{self.stack(part)}: {status or 'gone'}")
         if status != wanted:
             raise DeployError(
                 f"{self.stack(part)}: {status or 'gone'}\n" + "\n".join(self._reasons(part))
             )
+
+    def _ended(self, part: str) -> str | None:
+        """Wait until nothing goes on; the status then."""
+        pauses = chain(PAUSES, repeat(PAUSES[-1]))
+        while (status := self._learn(part)) and status not in NEVER_WHOLE:
+            if not status.endswith("_IN_PROGRESS"):
+                break
+            time.sleep(next(pauses))
+        return status
 
     def _reasons(self, part: str) -> Iterator[str]:
         """What failed since the last thing that was asked of the stack, the cause first."""

@@ -102,9 +102,9 @@ LOOKS: Final[Mapping[str, Look]] = {
         "data", "s3", "get_public_access_block", BUCKET,
         "PublicAccessBlockConfiguration.BlockPublicPolicy == `true`",
     ),
-    "old zips expire": Look(
+    "torn uploads end": Look(
         "data", "s3", "get_bucket_lifecycle_configuration", BUCKET,
-        "length(not_null(Rules, `[]`)) == `2`"
+        "length(not_null(Rules, `[]`)) == `1`"
     ),
     "termination protection": Look(
         "data", "cloudformation", "describe_stacks", {"StackName": "{Name}-data"},
@@ -196,10 +196,10 @@ GAPS: Final[Mapping[str, Gap]] = {
         "Table.Properties.PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled",
     ),
     "encrypted table": _gap("ministack moto", "Table.Properties.SSESpecification.SSEEnabled"),
-    "old zips expire": _gap(
+    "torn uploads end": _gap(
         "ministack moto",
-        "Artifacts.Properties.LifecycleConfiguration.Rules[?Id=='old'].ExpirationInDays | [0]"
-        " == `365`",
+        "Artifacts.Properties.LifecycleConfiguration.Rules[0].AbortIncompleteMultipartUpload"
+        ".DaysAfterInitiation == `1`",
     ),
     "throttled API": _gap(
         "ministack",

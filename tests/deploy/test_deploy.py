@@ -39,6 +39,14 @@ BROKEN: Final = """
     DependsOn: Queue
     Properties: { Type: SecureString, Value: x }
 """
+# It waits for a second for somebody to say that something is done, and nobody does.
+SLOW: Final = """
+Resources:
+  Handle: { Type: "AWS::CloudFormation::WaitConditionHandle" }
+  Wait:
+    Type: AWS::CloudFormation::WaitCondition
+    Properties: { Handle: !Ref Handle, Timeout: "1" }
+"""
 
 
 def template(directory: Path, text: str) -> Template:
@@ -116,11 +124,9 @@ def test_what_is_unknown_or_out_of_bounds_is_named_with_its_limit(
     name: str, value: str, told: str
 ) -> None:
     parts = ["daemon"] if name != "Name" else ["data"]
-    complete = dict.fromkeys(TEMPLATES["daemon"].parameters, "1") | {
-        "Name": "ftq", "Handlers": "a:b", "Architecture": "ARM64", "PublicIp": "DISABLED",
-        "Cpu": "256", "VisibilitySeconds": "60", "Tracing": "off", "LogLevel": "INFO",
-        "Audit": "all",
-    }  # fmt: skip
+    needed = dict.fromkeys(("DlqArn", "DlqUrl", "QueueArn", "QueueUrl", "TableArn"), "x")
+    flags = {"Image": "i", "Handlers": "a:b", "VpcId": "v", "SubnetIds": "s", "TableName": "t"}
+    complete = {"Name": "ftq", **needed, **flags}
 
     with pytest.raises(UsageError) as caught:
         check(Known(said=complete | {name: value}), parts, TEMPLATES)
@@ -330,6 +336,17 @@ def test_what_an_earlier_failure_left_is_removed_and_made_anew(
     up(mended, ["data"], None)
 
     assert told[0] == f"{name}-data: removing what an earlier failure left"
+    assert told[-1] == f"{name}-data: CREATE_COMPLETE"
+
+
+def test_what_still_goes_on_is_waited_for(account: Account, tmp_path: Path) -> None:
+    name = f"s{uuid.uuid4().hex[:8]}"
+    stacks, told = stacks_of(account, tmp_path, QUEUE, name)
+    begun = {"StackName": f"{name}-data", "TemplateBody": SLOW}
+    stacks.call("create_stack", begun)  # and the run that did so is interrupted
+
+    up(stacks, ["data"], None)
+
     assert told[-1] == f"{name}-data: CREATE_COMPLETE"
 
 

@@ -108,15 +108,26 @@ class Newcomer:
         return f"{self.endpoint}/_aws/execute-api/{self.stacks.known.outputs['ApiId']}/$default"
 
 
+def _cloned(clone: Path) -> None:
+    """A clone in which all is installed: make is to leave this environment as it is."""
+    packages = clone / ".venv"
+    packages.mkdir()
+    for path in ROOT.glob("[!.]*"):
+        if path.name != "dist":  # whose zips are not to be mixed up with these
+            (clone / path.name).symlink_to(path)
+    for path in (ROOT / ".venv").glob("[!.]*"):
+        (packages / path.name).symlink_to(path)
+    for made in (".python", ".local", ".dev"):
+        (packages / made).touch()
+
+
 @pytest.fixture(scope="module")
 def newcomer(
     pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Newcomer]:
     """One who has typed what stands under "The stacks"."""
     clone = tmp_path_factory.mktemp("clone")
-    for path in (*ROOT.glob("[!.]*"), ROOT / ".venv"):
-        if path.name != "dist":  # whose zips are not to be mixed up with these
-            (clone / path.name).symlink_to(path)
+    _cloned(clone)
     moto = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     moto.start()
     try:
