@@ -23,6 +23,7 @@ from ftq_daemon.clock import World
 from ftq_daemon.listeners import listening
 from ftq_daemon.settings import DaemonSettings
 from tests.deploy.cloudwatch import Store
+from tests.deploy.watched import GIVEN
 from tests.emf import Kept, points
 from tests.unit.daemon.bench import TABLE, Bench, Worker
 
@@ -78,7 +79,11 @@ class Fleet:
         worker = await self.bench.start(registry)
         events = worker.daemon.events
         settings = DaemonSettings(
-            queue_url=self.bench.url, dlq_url=self.bench.dlq_url, table=TABLE, handlers="x:y"
+            queue_url=self.bench.url,
+            dlq_url=self.bench.dlq_url,
+            table=TABLE,
+            handlers="x:y",
+            service=GIVEN["MetricsService"],
         )
 
         world = World(now_ms, random.random, lambda: "")

@@ -14,6 +14,7 @@ from tests.deploy import outage
 from tests.deploy.cloudwatch import State, Store, history, numbers, state_of
 from tests.deploy.outage import BAD_TASKS, BEGAN, CRASHES, DEPENDENCY_DOWN, END, NO_DAEMONS
 from tests.deploy.watched import (
+    GIVEN,
     TEMPLATES,
     Watched,
     document,
@@ -60,7 +61,7 @@ def test_what_is_watched_is_published_so(where: str, what: list[Watched]) -> Non
             metric = BY_NAME[each.name]
             assert each.keys in metric.dimensions, each
             assert each.statistic in ASKED[metric.kind], each
-            assert dict(each.dimensions)["service"] == "ftq"
+            assert dict(each.dimensions)["service"] == GIVEN["MetricsService"]
         else:
             assert any(
                 each.namespace == known["namespace"]
@@ -180,6 +181,23 @@ def test_each_alarm_goes_off_in_its_outage_then_clears_and_never_else() -> None:
     store = outage.play()
     late: list[dict[str, int]] = [{"ftq": 60}, {"AWS/SQS": 120}]
     assert [(name, each) for name in ALARMS for each in late if wrong(name, store, each)] == []
+
+
+def test_a_further_queue_has_alarms_of_its_own_and_no_second_copy_of_the_others() -> None:
+    whole = load("alarms")
+    alarms = {name: document(each) for name, each in document(whole["Resources"]).items()}
+    of_queue = {name for name, each in alarms.items() if "Condition" not in each}
+    assert of_queue == {
+        name
+        for name, alarm in ALARMS.items()
+        if any(("QueueName", "tasks") in each.dimensions for each in of_alarm(alarm).values())
+    }
+    conditions = document(whole["Conditions"])
+    assert conditions["Whole"] == {"Fn::Equals": ["all", "all"]}
+    others = {str(each["Condition"]) for each in alarms.values() if "Condition" in each}
+    assert others == {"Whole", "NeverZero"}
+    (first, _) = listed(document(conditions["NeverZero"])["Fn::And"])
+    assert first == {"Condition": "Whole"}
 
 
 def test_the_templates_have_no_other_alarms() -> None:

@@ -93,7 +93,7 @@ def test_scaling_follows_only_metrics_that_daemons_say_for_the_whole_service() -
     said = {each.name for each in METRICS if "daemon" in each.said_by}
     assert {each["MetricName"] for each in followed} == {"HandlerSeconds", "InFlight"} <= said
     for each in followed:
-        assert each["Dimensions"] == [{"Name": "service", "Value": {"Ref": "Name"}}]
+        assert each["Dimensions"] == [{"Name": "service", "Value": {"Ref": "MetricsService"}}]
 
 
 def test_each_setting_is_given_once_and_known_to_the_daemon() -> None:

@@ -17,6 +17,7 @@ Document: TypeAlias = Mapping[str, Json]
 # What the templates are given, where nothing else is said.
 GIVEN: Final = {
     "Name": "ftq",
+    "MetricsService": "shop",
     "QueueName": "tasks",
     "DlqName": "dead",
     "TableName": "table",
