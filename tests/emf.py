@@ -18,6 +18,7 @@ _SCHEMA: Final = jsonschema_rs.Draft7Validator(
 # line, POSIX's for a write to a pipe that is not torn apart (Linux: 4,096).
 _MOST_METRICS = _MOST_VALUES = 100
 _MOST_BYTES = 4_096
+_MOST_CHARS = 1_024
 _DISTRIBUTION: Final = {"Values", "Counts", "Min", "Max", "Count", "Sum"}
 
 Dimensions: TypeAlias = tuple[tuple[str, str], ...]
@@ -105,7 +106,7 @@ def _point(document: dict[str, object], metric: dict[str, str], keys: list[str],
     for key in keys:
         value = document[key]
         assert isinstance(value, str)
-        assert value
+        assert 0 < len(value) <= _MOST_CHARS
         dimensions.append((key, value))
     told = document[metric["Name"]]
     where = metric["Name"], metric["Unit"], tuple(dimensions), at

@@ -1,6 +1,7 @@
 """CloudWatch, as far as the alarms use it: statistics, some metric math, and missing data.
 
-https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html and, for
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html,
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html and, for
 FILL and IF, https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
 """
 
@@ -82,7 +83,11 @@ def state_of(
         case _:
             if not there:
                 return "INSUFFICIENT_DATA"
-            return "ALARM" if bad >= min(needed, len(there)) else "OK"
+            if bad >= needed or not all(there):
+                return "ALARM" if bad >= needed else "OK"
+            # Too few, and all of them bad: whether the oldest has been so for long enough.
+            oldest = next(n for n, value in enumerate(values) if value is not None)
+            return "ALARM" if len(values) - oldest >= needed else before
 
 
 def evaluate(
