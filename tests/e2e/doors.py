@@ -28,6 +28,7 @@ from ftq.text import Json
 from ftq.wire import create, queue
 from ftq.wire.queue import Message
 from ftq_cli.api_server import STARTED
+from tests.e2e.stage import environ
 from tests.unit.api.door import Got, event, read
 
 REGION = "us-east-1"
@@ -158,6 +159,32 @@ def served_by(settings: Mapping[str, str]) -> Iterator[tuple[int, subprocess.Pop
         finally:
             process.terminate()
             process.communicate(timeout=30)
+
+
+@contextmanager
+def daemon(
+    account: Account, dlq_url: str, handlers: str, **more: str
+) -> Iterator[subprocess.Popen[str]]:
+    """A daemon whose log nobody reads but the test; killed at the end, if it has not ended."""
+    settings = {
+        "FTQ_DLQ_URL": dlq_url,
+        "FTQ_HANDLERS": handlers,
+        "FTQ_HEALTH_PORT": "0",
+        "FTQ_WAIT_SECONDS": "1",
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ftq_daemon"],
+        cwd=ROOT,
+        env=environ(**{**account.settings, **settings, **more}),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
 
 
 @dataclass(slots=True)

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -15,35 +11,13 @@ import pytest
 from ftq.wire import queue, table
 from ftq.wire.queue import Message
 from tests.e2e import speaking
-from tests.e2e.doors import Account, served
-from tests.e2e.stage import await_that, document, environ, ftq
+from tests.e2e.doors import Account, daemon, served
+from tests.e2e.stage import await_that, document, ftq
 
 pytestmark = pytest.mark.e2e
 
 ID = "order-7:web.3"
-
-
-@contextmanager
-def daemon(account: Account, dlq_url: str) -> Iterator[subprocess.Popen[str]]:
-    """A daemon that is drained at the end, if it has not ended."""
-    more = {
-        "FTQ_DLQ_URL": dlq_url,
-        "FTQ_HANDLERS": f"{speaking.__name__}:registry",
-        "FTQ_HEALTH_PORT": "0",
-        "FTQ_WAIT_SECONDS": "1",
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ftq_daemon"],
-        env=environ(**account.settings, **more),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.communicate()
+HANDLERS = f"{speaking.__name__}:registry"
 
 
 def peek(account: Account, url: str) -> list[Message]:
@@ -70,7 +44,7 @@ def test_an_id_leads_from_the_header_by_record_message_handler_and_dead_letter_t
         assert record.correlation_id == ID
         (message,) = peek(account, account.queue_url)
         assert correlation(message) == ID
-        with daemon(account, dlq_url) as process:
+        with daemon(account, dlq_url, HANDLERS) as process:
             await_that(lambda: peek(account, dlq_url))
             process.terminate()
             said, _ = process.communicate(timeout=30)
