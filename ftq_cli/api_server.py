@@ -2,7 +2,7 @@
 
 Run as ``python -m ftq_cli.api_server FD NAME...``: the listening socket is inherited, so that the
 port is known, and kept, before and between the lives of this program; the names are those that it
-may be called by.
+may be called by, those of this machine if there are none.
 """
 
 from __future__ import annotations
@@ -224,7 +224,7 @@ def _origins() -> Collection[str]:
 def main() -> int:
     """Serve on the inherited socket."""
     descriptor, *names = sys.argv[1:]
-    asyncio.run(serve(socket.socket(fileno=int(descriptor)), handler, frozenset(names)))
+    asyncio.run(serve(socket.socket(fileno=int(descriptor)), handler, frozenset(names) or LOCAL))
     return 0
 
 

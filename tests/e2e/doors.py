@@ -172,19 +172,18 @@ def daemon(
         "FTQ_HEALTH_PORT": "0",
         "FTQ_WAIT_SECONDS": "1",
     }
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "ftq_daemon"],
         cwd=ROOT,
         env=environ(**{**account.settings, **settings, **more}),
         stdout=subprocess.PIPE,
         text=True,
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+    ) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.kill()
 
 
 @dataclass(slots=True)
