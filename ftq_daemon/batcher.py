@@ -132,11 +132,12 @@ class Batcher(Generic[T, R]):
     async def _run(self, batch: list[_Waiting[T, R]]) -> None:
         try:
             results = await self._flush([waiting.item for waiting in batch])
+            pairs = list(zip(batch, results, strict=True))
         except Exception as error:
             for waiting in batch:
                 if not waiting.future.done():
                     waiting.future.set_exception(error)
             return
-        for waiting, result in zip(batch, results, strict=True):
+        for waiting, result in pairs:
             if not waiting.future.done():
                 waiting.future.set_result(result)

@@ -131,6 +131,18 @@ def test_a_call_that_fails_fails_its_own_items_only() -> None:
     played(story)
 
 
+def test_a_call_with_too_few_results_leaves_nobody_waiting() -> None:
+    async def flush(items: Sequence[int]) -> list[int]:
+        return list(items[1:])
+
+    async def story() -> None:
+        batcher = Batcher(flush, size=10)
+        results = await asyncio.gather(*map(batcher.submit, range(3)), return_exceptions=True)
+        assert [type(each) for each in results] == [ValueError] * 3
+
+    played(story)
+
+
 def test_a_caller_that_is_cancelled_does_not_take_its_write_back() -> None:
     async def story() -> None:
         calls = Calls(seconds=1)

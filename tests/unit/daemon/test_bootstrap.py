@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from ftq import Registry
+from ftq.errors import Unavailable
 from ftq.settings import read
 from ftq_daemon.bootstrap import running
 from ftq_daemon.settings import DaemonSettings
 from ftq_daemon.sinks.lines import Lines
-from tests.unit.daemon.hot_door import door
+from tests.unit.daemon.hot_door import Said, door
 
 
 @asynccontextmanager
@@ -44,4 +45,7 @@ async def test_the_setting_says_who_makes_the_calls_of_each_task(
             at.heard.clear()
             for _ in range(2):  # the first of a kind is aiobotocore's
                 await daemon.queues[0].receive(1, 0)
-    assert [request.hot for request in at.heard] == [False, hot]
+            at.script = [Said(500)]
+            with pytest.raises(Unavailable):  # and tried once: the poller asks again by itself
+                await daemon.queues[0].receive(1, 0)
+    assert [request.hot for request in at.heard] == [False, hot, hot]
