@@ -284,7 +284,8 @@ async def test_endpoints_are_those_that_the_sdk_resolves(
     """Seen by a proxy, which TLS endpoints ask to connect to their host."""
     call = RECEIVE if service == "sqs" else EXECUTE
     async with door() as at:
-        proxied = config.merge(AioConfig(proxies={"https": at.url}))
+        # A machine that is busy may take long to connect.
+        proxied = config.merge(AioConfig(proxies={"https": at.url}, connect_timeout=60))
         session = session_of(account="111111111111")
         at.script = [Said(403)] * 9
         async with port_at(None, service, session=session, config=proxied, tries=1) as port:
