@@ -118,7 +118,7 @@ def test_an_api_is_made_once(clean: pytest.MonkeyPatch) -> None:
 
 FORBIDDEN = {
     "aiobotocore", "aiohttp", "uvloop", "structlog", "prometheus_client", "aws_xray_sdk", "boto3",
-    "ftq_daemon", "ftq_cli",
+    "opentelemetry", "ftq_daemon", "ftq_cli",
 }  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from ftq_daemon.clock import World
 from ftq_daemon.listeners import Listeners, listening
 from ftq_daemon.settings import DaemonSettings
 from ftq_daemon.sinks.emf import INTERVAL, EmfSink, Who
+from ftq_daemon.sinks.metrics import Metrics
 from ftq_daemon.sinks.tally import Gauges, Tally
 from ftq_daemon.sinks.timing import BOUNDS, Timing
 from tests.emf import Kept, Point, count, points, total
@@ -227,6 +228,53 @@ def test_the_daemon_says_all_of_its_metrics_as_the_table_has_them_and_no_others(
     expected |= {"AwsThrottles": 1, "AwsErrors": 1, "BreakersOpen": 2, "Faults": 3, "Daemons": 1}
     expected |= {"LogLinesLost": 7}
     assert {name: total(said, name) for name in expected} == expected
+
+
+def told_to_prometheus(exposition: bytes, like: str) -> float:
+    """The sum of the samples that an entry of the table means: ``name{label,label=one,other}``."""
+    name, _, labels = like.rstrip("}").partition("{")
+    wanted: dict[str, set[str]] = {}
+    last = ""
+    for part in filter(None, labels.split(",")):
+        key, is_value, value = part.partition("=")
+        if is_value:
+            last = key
+        if last:
+            wanted.setdefault(last, set()).add(value or key)
+    samples = [
+        sample
+        for family in text_string_to_metric_families(exposition.decode())
+        for sample in family.samples
+        if sample.name == name
+    ]
+    assert samples, like
+    return sum(
+        sample.value
+        for sample in samples
+        if all(sample.labels[key] in values for key, values in wanted.items())
+    )
+
+
+def test_prometheus_is_told_the_same_metric_by_metric() -> None:
+    tally, out = Tally(mailing()), Kept()
+    for n, event in enumerate(EVERYTHING):
+        for _ in range(n + 1):  # so that no two counts are alike
+            tally(event)
+    tally.lag.add(0.25)
+    gauges = Gauges(lambda: 3, lambda: 64, dict, lambda: 71, lambda: 2)
+    EmfSink(tally, gauges, Who("ftq", "d"), out.write, lambda: 0, refuse).say(0, gauges=True)
+    shown, said = Metrics(tally, gauges).render(), points(out.lines)
+    for metric in METRICS:
+        if metric.said_by[0] != "daemon" or metric.name in ("Daemons", "BreakersOpen"):
+            continue
+        if metric.kind == "timing":
+            name = metric.prometheus.partition("{")[0]
+            assert told_to_prometheus(shown, f"{name}_count") == count(said, metric.name) > 0
+            both = told_to_prometheus(shown, f"{name}_sum"), total(said, metric.name)
+            assert both[0] == pytest.approx(both[1], rel=1e-3)
+        else:
+            told = total(said, metric.name)
+            assert told_to_prometheus(shown, metric.prometheus) == told > 0, metric.name
 
 
 def test_what_was_said_is_not_said_again() -> None:
