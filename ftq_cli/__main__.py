@@ -48,6 +48,7 @@ aws_option: Final = click.option(
 # Each is loaded when it is called, or listed.
 COMMANDS: Final = {
     "cancel": "ftq_cli.commands",
+    "console": "ftq_cli.console",
     "dead": "ftq_cli.operating",
     "doctor": "ftq_cli.doctor",
     "get": "ftq_cli.commands",

@@ -39,17 +39,19 @@ class Connector:
 def client_options(command: Callable[P, int]) -> Callable[P, int]:
     """The options that all client commands have."""
     as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-    api = click.option(
-        "--api", envvar="FTQ_API_URL", metavar="URL", default=_known_api,
-        help="Where the API answers (FTQ_API_URL); the local one if not given.",
-    )  # fmt: skip
-    return api(as_json(command))
+    return api_option(as_json(command))
 
 
 def _known_api() -> str:
     from ftq_cli.announced import known_api
 
     return known_api() or DEFAULT_API
+
+
+api_option: Final = click.option(
+    "--api", envvar="FTQ_API_URL", metavar="URL", default=_known_api,
+    help="Where the API answers (FTQ_API_URL); the local one if not given.",
+)  # fmt: skip
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from rich.table import Table
 from ftq_cli.announced import UP
 from ftq_cli.environment import described
 from ftq_cli.exits import Exit
-from ftq_cli.local import Local, Options, health_url, local
+from ftq_cli.local import DEMO_HANDLERS, Local, Options, health_url, local
 from ftq_cli.relay import relaying
 from ftq_cli.state import announced, locked
 from ftq_cli.terminal import Terminal
@@ -48,7 +48,7 @@ async def up(options: Options, state: Path) -> int:
             it = await stack.enter_async_context(local(options, relay, say))
             stack.callback(console.print, "ftq is going down ...", style="dim")
             stack.enter_context(announced(it, state))
-            _welcome(console, it, state)
+            _welcome(console, it, state, demo=options.handlers == DEMO_HANDLERS)
             ends: set[asyncio.Future[None] | asyncio.Future[str]] = {unread, it.aws_ended}
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             if it.aws_ended.done():
@@ -57,7 +57,7 @@ async def up(options: Options, state: Path) -> int:
     return Exit.DONE
 
 
-def _welcome(console: Console, it: Local, state: Path) -> None:
+def _welcome(console: Console, it: Local, state: Path, *, demo: bool) -> None:
     lines = Table.grid(padding=(0, 2))
     lines.add_row("API", f"[bold]{it.api_url}[/]")
     if it.console_url is not None:
@@ -70,4 +70,5 @@ def _welcome(console: Console, it: Local, state: Path) -> None:
     lines.add_row("all this", str(state / UP))
     console.print("[bold green]ftq is up[/]; Ctrl-C ends it")
     console.print(lines)
-    console.print(f"  ftq submit demo.flaky '{{}}' --wait --api {it.api_url}", style="dim")
+    task = "demo.flaky '{}'" if demo else "TYPE JSON"
+    console.print(f"  ftq submit {task} --wait --api {it.api_url}", style="dim")

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -99,6 +100,31 @@ def test_nothing_outlives_an_up_that_is_killed(tmp_path: Path) -> None:
     # What it left in its directory does not stand in the way of the next one.
     with up(tmp_path) as another:
         assert fetch(f"{another.api}/health") == 200
+
+
+def test_the_console_of_an_api_is_shown_to_who_has_its_address(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ftq_cli", "console"]
+    with (
+        up(tmp_path) as running,
+        subprocess.Popen(
+            command, cwd=tmp_path, env=environ(), stdout=subprocess.PIPE, text=True
+        ) as process,
+    ):
+        assert process.stdout is not None
+        address = process.stdout.readline().strip()
+        try:
+            jar = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+            with jar.open(address, timeout=30) as page:
+                assert page.url == f"{address.partition('/?')[0]}/console"
+                assert b"<title>" in page.read()
+            with jar.open(page.url.replace("/console", "/stats"), timeout=30) as stats:
+                assert json.load(stats)["queues"]
+            with pytest.raises(urllib.error.HTTPError, match="403"):
+                fetch(page.url)
+        finally:
+            process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+        assert running.process.poll() is None
 
 
 def test_nobody_reads_the_log_lines_any_more(tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ import pytest
 from aiohttp import web
 
 from api_lambda.http import SECURITY
-from ftq_cli import api_server
-from ftq_cli.api_server import Door as HttpDoor
-from ftq_cli.api_server import Gateway, Handler
+from ftq_cli import door
+from ftq_cli.api_server import Function, Handler
+from ftq_cli.door import Door as HttpDoor
+from ftq_cli.door import Gateway
 from tests.unit.api.door import Door
 
 HOST = "Host: localhost\r\n"
@@ -41,7 +42,7 @@ class Said:
 
 @asynccontextmanager
 async def listening(function: Handler) -> AsyncIterator[int]:
-    runner = web.ServerRunner(HttpDoor(Gateway(function)), shutdown_timeout=1)
+    runner = web.ServerRunner(HttpDoor(Gateway(Function(function).answer)), shutdown_timeout=1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -133,7 +134,7 @@ async def test_a_request_that_cannot_be_served_is_a_problem_of_the_one_shape(
 async def test_a_body_beyond_the_gateways_own_limit_is_a_413(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(api_server, "MOST_BYTES", 10_000)
+    monkeypatch.setattr(door, "MOST_BYTES", 10_000)
     sent = request(headers=HOST + "X-Correlation-Id: c-1\r\n", body=b"x" * 20_000)
     async with listening(handler) as port:
         (said,) = await say(port, sent)

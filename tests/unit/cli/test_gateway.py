@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from ftq_cli.api_server import Gateway
+from ftq_cli.api_server import Function
 from ftq_cli.gateway import BROKEN, HttpRequest, HttpResponse, event_of, response_of
 
 NOW = 1_764_000_000.25
@@ -154,7 +154,7 @@ async def test_a_handler_that_raises_is_a_500() -> None:
     def broken(event: object, context: object) -> object:
         raise RuntimeError("no")
 
-    assert await Gateway(broken).answer(HttpRequest("GET", "/")) == BROKEN
+    assert await Function(broken).answer(HttpRequest("GET", "/")) == BROKEN
 
 
 async def test_a_handler_that_takes_too_long_is_a_503(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,4 +164,4 @@ async def test_a_handler_that_takes_too_long_is_a_503(monkeypatch: pytest.Monkey
         time.sleep(0.1)
         return {"statusCode": 200}
 
-    assert (await Gateway(slow).answer(HttpRequest("GET", "/"))).status == 503
+    assert (await Function(slow).answer(HttpRequest("GET", "/"))).status == 503
