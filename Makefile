@@ -42,9 +42,12 @@ demo: .venv/.local ## Run 200 failing tasks through a whole ftq on this machine
 example-%: .venv/.dev ## Run an example: email, thumbnails, webhooks, nightly, payment
 	@$(BIN)/python -m examples.$*
 
+# Tests wait a fifth of their time, for daemons, leases and backoff: one more than there are cores.
+WORKERS := $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) + 1)' 2>/dev/null || echo auto)
+
 .PHONY: test
 test: .venv/.dev localstack ## Run all tests on every backend that this machine can run
-	@$(BIN)/pytest -n auto --dist worksteal $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 .PHONY: soak
 soak: .venv/.dev ## Play schedules in the simulator, as many as wanted: SEEDS=0..99999
