@@ -17,9 +17,14 @@ _PAIR: Final = re.compile(
     r"<(?P<tag>[\w:.-]++)[^<>]{0,200}+>"
     r"|(?<![\w.-])(?:(?P<flag>--?[A-Za-z][\w-]*+)[ \t]{1,8}(?=[^\s=:-])"
     r"|(?P<name>[\w.-]++)(?:\\*+[\"'`]\]?\s{0,8}(?::|=>?|,)"
-    r"|\]?(?:\[\d{0,6}\])?\s{0,8}(?::=|=[=>]?|->|:(?!//)|%3[DdAa]|\\u003[Dd]))"
+    r"|(?:\]|%22|%5[Dd]|&quot;)?(?:\[\d{0,6}\])?\s{0,8}"
+    r"(?::=|=[=>]?|->|:(?!//)|%3[DdAa]|\\u003[Dd])"
+    # name="password" value="…"
+    r"|[\"'`]?\s{1,8}(?=[Vv]alue\s{0,8}[=:]))"
     r"\s{0,8})"
 )
+# {"name": "password", "value": "…"}: what comes after the name is not the value yet.
+_VALUE_OF: Final = re.compile(r"\\*+[\"'`]?(?=[Vv]alue\\*+[\"'`]?\s{0,8}[=:])")
 _QUOTE: Final = re.compile(r"(?:[BbFfRrUu]{1,2}(?=[\"']))?(\\*+(?:\"\"\"|'''|[\"'`]))")
 # An object by its `repr`: SecretBytes(b'…').
 _CALL: Final = re.compile(r"[\w.]{1,80}(?=[(\[{])")
@@ -31,7 +36,7 @@ _BARE: Final = re.compile(
     re.IGNORECASE,
 )
 _LINE: Final = re.compile(r"[^\r\n]+")
-_TAGGED: Final = re.compile(r"[^<]+")
+_TAGGED: Final = re.compile(r"(?:<!\[CDATA\[)?[^<]+")
 # Headers whose value is the rest of their line.
 _WHOLE_LINE: Final = re.compile(r"(?:authorization|cookie)\Z", re.IGNORECASE)
 # Names of two words, as people write them: the first is looked for before the second.
@@ -48,8 +53,12 @@ def redact_pairs(text: str, secret: Callable[[str], bool]) -> str:
     while found := _PAIR.search(text, at):
         at = found.end()
         if not secret(_name(text, found)):
+            if found["tag"]:
+                at = found.end("tag")  # its attributes are pairs
             # The separator of this pair may be within the next one's reach, its name is not.
             continue
+        if (to := _VALUE_OF.match(text, at)) and (named := _PAIR.match(text, to.end())):
+            found = named
         start, end = _value(text, found)
         value = text[start:end]
         if value in _NOTHING or is_tally(found["name"] or "", value):

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
+from itertools import pairwise
+from math import isfinite
 from typing import Final
 
 from ftq.redaction.forms import MARK, has_key_id, redact_forms, redact_secret_keys
@@ -69,10 +71,14 @@ class _Walk:
         try:
             if isinstance(value, Mapping):
                 return self._mapping(dict(value), depth)
+            if isinstance(value, tuple) and (named := getattr(value, "_fields", None)):
+                return self._mapping(dict(zip(named, value, strict=True)), depth)
             if isinstance(value, list | tuple | AbstractSet):
                 return self._items(value, depth)
             if is_dataclass(value) and not isinstance(value, type):
-                return self._mapping({f.name: getattr(value, f.name) for f in fields(value)}, depth)
+                # What its author keeps out of its `repr` is kept out here.
+                shown = (f.name for f in fields(value) if f.repr)
+                return self._mapping({name: getattr(value, name) for name in shown}, depth)
             text = _said(value)
         except Exception:  # somebody's own class: it may do anything
             return f"<{type(value).__name__}>"
@@ -95,6 +101,8 @@ class _Walk:
         found: dict[str, Json] = {}
         named = False
         for key, each in given.items():
+            if self._left < 0:
+                break
             name = _said(key)
             shown = self.text(name, 0)
             secret = self._is_secret(name) or self._is_secret(shown)
@@ -110,6 +118,10 @@ class _Walk:
         items = list(given)
         near = any(isinstance(each, str) and has_key_id(each) for each in items)
         found = [self.value(each, depth - 1, near=near) for each in items]
+        # The arguments of a command.
+        for at, (flag, _) in enumerate(pairwise(items), 1):
+            if isinstance(flag, str) and flag[:1] == "-" and self._is_secret(flag):
+                found[at] = MARK
         # A name and its value, as headers are often listed.
         if len(items) == 2 and isinstance(items[1], str | bytes):
             name = items[0]
@@ -126,6 +138,8 @@ def _number(value: float) -> Json:
     # Numbers beyond 64 bits are nobody's, and slow to write.
     if isinstance(value, int) and value.bit_length() > 64:
         return MARK
+    if not isfinite(value):
+        return None  # JSON has no such number
     return MARK if redact_forms(str(value)) == MARK else value
 
 

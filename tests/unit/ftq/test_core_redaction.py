@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import pytest
 from hypothesis import example, given
@@ -93,6 +94,15 @@ def test_what_is_no_name_is_refused(text: str) -> None:
         ("['--password', 'hunter2']", f"['--password', '{MARK}']"),
         ("run --db-password hunter2 -v 3", f"run --db-password {MARK} -v 3"),
         ("<ns:password>hunter2</ns:password>", f"<ns:password>{MARK}</ns:password>"),
+        ("<password a='1'><![CDATA[x]]></password>", f"<password a='1'>{MARK}</password>"),
+        ('<add key="password" value="x"/>', f'<add key="password" value="{MARK}"/>'),
+        ("{'name': 'DB_PASSWORD', 'value': 'x'}", f"{{'name': 'DB_PASSWORD', 'value': '{MARK}'}}"),
+        (r"\"name\":\"token\",\"value\":\"x\"}", rf"\"name\":\"token\",\"value\":\"{MARK}\"}}"),
+        ("- name: PASSWORD\n  value: x\n- b: a", f"- name: PASSWORD\n  value: {MARK}\n- b: a"),
+        ("?q=%7B%22password%22%3A%22x%22%7D&b=1", f"?q=%7B%22password%22%3A{MARK}&b=1"),
+        ("user%5Bpassword%5D=x&b=1", f"user%5Bpassword%5D={MARK}&b=1"),
+        ("&quot;token&quot;:&quot;x&quot; b", f"&quot;token&quot;:{MARK}; b"),
+        ("<db user='a' password='x'/>", f"<db user='a' password='{MARK}'/>"),
         ("api key: abc", f"api key: {MARK}"),
         ("Secret Access Key = abc", f"Secret Access Key = {MARK}"),
         ("user[password]=x&b=1", f"user[password]={MARK}&b=1"),
@@ -172,6 +182,7 @@ def test_values_are_walked_and_stay_json() -> None:
             "at": datetime(2026, 11, 24, tzinfo=UTC),
             "broken": Broken(),
             "keys": [KEY_ID, SECRET_KEY],
+            "command": ["mysql", "--password", "x", "-h"],
             "card": 4111111111111111,
             b"cookie": "x",
         }
@@ -188,9 +199,33 @@ def test_values_are_walked_and_stay_json() -> None:
         "at": "2026-11-24 00:00:00+00:00",
         "broken": "<Broken>",
         "keys": [MARK, MARK],
+        "command": ["mysql", "--password", MARK, "-h"],
         "card": MARK,
         "cookie": MARK,
     }
+
+
+class Pair(NamedTuple):
+    password: str
+    host: str
+
+
+@dataclass
+class Hidden:
+    host: str
+    seed: str = field(repr=False)
+
+
+def test_fields_keep_their_names_and_what_a_class_hides_stays_hidden() -> None:
+    assert redact([Pair("hunter2", "h"), Hidden("h", "hunter2")]) == [
+        {"password": MARK, "host": "h"},
+        {"host": "h"},
+    ]
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_what_is_no_number_in_json_is_null(number: float) -> None:
+    assert redact({"n": number}) == {"n": None}
 
 
 def test_depth_cycles_and_numbers_of_values_are_bounded() -> None:
@@ -204,6 +239,7 @@ def test_depth_cycles_and_numbers_of_values_are_bounded() -> None:
     wide = redact([0] * (NODES + 100))
     assert isinstance(wide, list)
     assert wide[NODES] == MARK
+    assert len(str(redact({n: n for n in range(2 * NODES)})).split(",")) <= NODES + 1
     assert len(redact_text("x" * (TEXT_CHARS + 1))) == TEXT_CHARS
 
 
@@ -229,6 +265,7 @@ _PIECES = st.sampled_from(
         ),
         *("://", "@", "Bearer ", "Basic ", "eyJ", ".", "a", "1", "4111111111111111", KEY_ID),
         *(SECRET_KEY, JWT, PEM[:31], "-----END", "--", "<a>", "<", MARK, "%3D", "api key", "/"),
+        *("value", "value=", '"value": "', "<![CDATA[", "%22", "&quot;", "%5D"),
     ]
 )
 _TEXTS = st.lists(_PIECES, max_size=12).map("".join)
@@ -275,7 +312,8 @@ HOSTILE = [
     *("-----BEGIN PRIVATE KEY-----", "1 ", "4111 ", "AKIA", "bearer ", "basic a", "<a ", "<a>"),
     *('\\"', 'token: \\\\"', "a: ", "key: ", "Authorization: ", "4" * 19 + " ", "A" * 40 + " "),
     *("%3D", " ", "\n", "ghp_", "sk-a", 'token="\\', f"{KEY_ID} ", "secret ", "api key "),
-    *("token=(", "--a ", "(", "{", "["),
+    *("token=(", "--a ", "(", "{", "[", "a value=", '"a" value', "%22", "token value=", "a%5D"),
+    *("token,value=", '"token", "value": "', "<token><![CDATA[", "<![CDATA["),
 ]
 
 
