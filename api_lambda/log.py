@@ -23,6 +23,8 @@ LOGGER: Final = logging.getLogger("ftq.api")
 # Frames of a traceback that are logged, the innermost last.
 FRAMES: Final = 12
 _FORMATTER: Final = logging.Formatter()
+# What each record of the standard library has; the rest is what somebody gave as `extra`.
+_USUAL: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "fields"}
 
 
 class JsonLines(logging.Handler):
@@ -130,13 +132,21 @@ def log_bug(event: str, error: BaseException, **fields: Json) -> None:
     log(logging.ERROR, event, error=type(error).__qualname__, where=where, **fields)
 
 
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except Exception:  # arguments that do not fit their text: better half a line than none
+        return record.msg if isinstance(record.msg, str) else f"<{type(record.msg).__name__}>"
+
+
 def _line(record: logging.LogRecord, names: Names) -> str:
     at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
     line: dict[str, object] = {
         "timestamp": at.replace("+00:00", "Z"),
         "level": record.levelname.lower(),
     }
-    said: dict[str, object] = {"event": record.getMessage()}
+    said = {str(key): each for key, each in vars(record).items() if key not in _USUAL}
+    said["event"] = _message(record)
     fields = getattr(record, "fields", None)
     if isinstance(fields, Mapping):
         said.update(fields)

@@ -75,6 +75,8 @@ _CHANGES: Final[Mapping[type[Event], tuple[str, str]]] = {
     facts.Promoted: (State.SCHEDULED, State.QUEUED),
     facts.Ticked: ("", State.QUEUED),
 }
+# What each record of the standard library has; the rest is what somebody gave as `extra`.
+_USUAL: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 # Of a payload in a line.
 _PAYLOAD_CHARS: Final = 8 * 1024
 Line: TypeAlias = dict[str, object]
@@ -149,10 +151,13 @@ class _Foreign(logging.Handler):
         try:
             message = record.getMessage()
         except Exception:  # arguments that do not fit their text: better half a line than none
-            message = str(record.msg)
+            message = (
+                record.msg if isinstance(record.msg, str) else f"<{type(record.msg).__name__}>"
+            )
         # structlog knows the five levels that have names, and none between them.
         level = max(logging.DEBUG, min(record.levelno // 10 * 10, logging.CRITICAL))
-        log = self._log.bind(logger=record.name)
+        extra = {str(key): each for key, each in vars(record).items() if key not in _USUAL}
+        log = self._log.bind(**{**extra, "logger": record.name})
         log.log(level, "%s", message, exc_info=record.exc_info)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 
 import pytest
 from hypothesis import example, given, settings
@@ -210,6 +211,23 @@ def test_the_log_level_holds(door: Door, capsys: pytest.CaptureFixture[str]) -> 
     door.ask("GET", "/health")
     configure("INFO")
     assert capsys.readouterr().out == ""
+
+
+def test_whatever_others_log_is_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
+    class Unspeakable:
+        def __str__(self) -> str:
+            raise ValueError("no words")
+
+    configure("INFO")
+    shop = logging.getLogger("shop")
+    shop.warning("%d of them", "not a number")
+    shop.warning(Unspeakable())
+    shop.warning("charged", extra={"order": float("nan"), "api_key": "hunter2"})
+    out = capsys.readouterr().out.splitlines()
+    lines = [json.loads(each, parse_constant=pytest.fail) for each in out]
+    assert [each["event"] for each in lines] == ["%d of them", "<Unspeakable>", "charged"]
+    assert (lines[2]["order"], lines[2]["api_key"]) == (None, "[redacted]")
+    assert set(lines[2]) == {"timestamp", "level", "event", "logger", "order", "api_key"}
 
 
 # --- anything at all --------------------------------------------------------------------------

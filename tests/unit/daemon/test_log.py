@@ -74,6 +74,19 @@ def test_what_a_handler_logs_either_way_carries_its_task(
     assert second["correlation_id"] == "c1"
 
 
+def test_what_is_logged_with_extra_fields_has_them_redacted(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    configure("INFO")
+    extra = {"order": 7, "level": "x", "api_key": "hunter2", "urls": ["https://u:hunter2@h"]}
+    logging.getLogger("shop").info("charged", extra=extra)
+    (line,) = lines(capfd)
+    assert (line["event"], line["level"], line["logger"]) == ("charged", "info", "shop")
+    assert (line["order"], line["api_key"]) == (7, MARK)
+    assert line["urls"] == [f"https://{MARK}@h"]
+    assert not {"args", "msg", "pathname", "levelno"} & set(line)
+
+
 def test_the_level_is_honoured_and_chatty_libraries_are_not_heard(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -108,6 +121,11 @@ def test_a_sink_that_fails_does_not_stop_the_others() -> None:
     assert (heard, events.broken) == ([facts.Draining(1)], 1)
 
 
+class Unspeakable:
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
 def test_no_value_is_too_odd_for_a_line(capfd: pytest.CaptureFixture[str]) -> None:
     configure("INFO")
     endless: list[object] = []
@@ -124,10 +142,12 @@ def test_no_value_is_too_odd_for_a_line(capfd: pytest.CaptureFixture[str]) -> No
     for name, value in odd.items():
         structlog.get_logger().info("odd", **{name: value})
     logging.getLogger("shop").error("%d of them", "not a number")
+    logging.getLogger("shop").error(Unspeakable())
     logging.getLogger("shop").log(25, "between the levels")
-    *strange, unformatted, between = lines(capfd)
+    *strange, unformatted, unspeakable, between = lines(capfd)
     assert [set(line) & set(odd) for line in strange] == [{name} for name in odd]
     assert (unformatted["event"], unformatted["level"]) == ("%d of them", "error")
+    assert unspeakable["event"] == "<Unspeakable>"
     assert (between["event"], between["level"]) == ("between the levels", "info")
 
 
