@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import select
+import stat
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -65,6 +68,7 @@ class Lines:
         self._behind = False
         self._lock = threading.Lock()
         self._caught_up = threading.Condition(self._lock)
+        self._shared = sys.platform == "linux" and stat.S_ISFIFO(os.fstat(descriptor).st_mode)
         self._room = select.poll()
         self._room.register(descriptor, select.POLLOUT)
 
@@ -75,12 +79,15 @@ class Lines:
             Whether they are out or on their way; False if they are lost already.
         """
         with self._lock:
-            if not self._behind and len(line) <= _AT_ONCE and self._has_room():
-                if not self._out(line + self._told(self._untold) if self._untold else line):
+            said = line + self._told(self._untold) if self._untold else line
+            if not self._behind and len(said) <= _AT_ONCE and self._has_room():
+                out = self._at_once(said)
+                if out:
+                    self._untold = 0
+                elif out is not None:
                     self._lose(line)
-                    return False
-                self._untold = 0
-                return True
+                if out is not None:
+                    return out
             if self._bytes + len(line) > self._most:
                 self._lose(line)
                 return False
@@ -118,6 +125,19 @@ class Lines:
         self._end_turn()
         with self._lock:
             self._caught_up.wait_for(lambda: not self._behind, seconds)
+
+    def _at_once(self, line: bytes) -> bool | None:
+        """Whether it was written; None if there is no room: others may write to the pipe too."""
+        if self._shared:
+            try:
+                return os.pwritev(self._descriptor, [line], -1, os.RWF_NOWAIT) == len(line)
+            except BlockingIOError:
+                return None
+            except OSError as error:
+                if error.errno != errno.EOPNOTSUPP:
+                    return False
+                self._shared = False  # Linux before 6.4 cannot; poll's word has to do
+        return self._out(line)
 
     def _has_room(self) -> bool:
         return bool(self._room.poll(0))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -89,6 +91,56 @@ def test_a_reader_that_stands_still_holds_up_no_writer_and_gets_every_line_in_or
     lines.write(b"last\n")
     assert [len(line) for line in read(reader, 2)] == [300_005, 4]
     assert lines.lost == 0
+
+
+def fill(writer: int) -> int:
+    """Fill a pipe, as somebody else who writes to it may; how many bytes that took."""
+    count = 0
+    os.set_blocking(writer, False)
+    try:
+        while True:
+            count += os.write(writer, b"." * 4096)
+    except BlockingIOError:
+        return count
+    finally:
+        os.set_blocking(writer, True)
+
+
+def waits_not(writer: int) -> bool:
+    try:
+        os.pwritev(writer, [b"\n"], -1, os.RWF_NOWAIT)
+    except OSError:
+        return False
+    return True
+
+
+def test_room_that_another_process_takes_first_holds_nobody_up(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = pipe
+    if not waits_not(writer):
+        pytest.skip("Linux before 6.4 has no write to a pipe that waits for nothing")
+    filled: list[int] = []
+
+    class Room:
+        """Says that there is room, and by then there is none."""
+
+        def register(self, *_: object) -> None: ...
+
+        def poll(self, _: int) -> list[int]:
+            filled.append(fill(writer))
+            return [writer]
+
+    monkeypatch.setattr(select, "poll", Room)
+    lines = Lines(writer, told)
+    writes = threading.Thread(target=lines.write, args=(b"late\n",), daemon=True)
+    writes.start()
+    writes.join(10)
+    held_up = writes.is_alive()
+    text = b""
+    while not text.endswith(b"late\n"):
+        text += os.read(reader, 65_536)
+    assert (held_up, len(text)) == (False, 1 + sum(filled) + 5)
 
 
 def test_what_no_longer_fits_is_lost_and_told(pipe: tuple[int, int]) -> None:
