@@ -37,7 +37,7 @@ def queues(wanted: Wanted, url: str, queue: Attributes, dlq: Attributes | None) 
     if dlq is not None:
         found.append(_forgets(wanted, queue, dlq))
     found += _both("", url, queue, on_aws=wanted.on_aws)
-    found.append(_poll(url, queue))
+    found += [_poll(url, queue), *_delays(url, queue)]
     return found
 
 
@@ -150,6 +150,13 @@ def _poll(url: str, queue: Attributes) -> Finding:
         return right(name, f"whoever asks for none waits {seconds} s")
     detail = "whoever asks for none asks in vain, at a price; daemons ask for their own"
     return warning(name, detail, _set(url, ReceiveMessageWaitTimeSeconds="20"))
+
+
+def _delays(url: str, queue: Attributes) -> list[Finding]:
+    if not (seconds := _number(queue, "DelaySeconds")):
+        return []
+    detail = f"the queue holds each message back for {seconds} s; ftq delays tasks by itself"
+    return [warning("delay", detail, _set(url, DelaySeconds="0"))]
 
 
 def _encryption(name: str, url: str, queue: Attributes, *, on_aws: bool) -> Finding:

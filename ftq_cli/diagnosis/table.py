@@ -28,16 +28,41 @@ def table(name: str, described: Described, *, on_aws: bool) -> list[Finding]:
     """What is to be said of a table that is there, by DescribeTable."""
     found = _mapping(described.get("Table"))
     guard = _guard(name, found, on_aws=on_aws)
-    return [_keys(name, found), _index(name, found), _billing(name, found), guard]
+    return [*_state(found), _keys(name, found), _index(name, found), _billing(name, found), guard]
+
+
+def _state(table: Described) -> list[Finding]:
+    """What is to be said of a table that is described, and cannot be used."""
+    what, status = "table's state", str(table.get("TableStatus", "ACTIVE"))
+    if status in ("ACTIVE", "UPDATING"):
+        return []
+    if status == "CREATING":
+        return [warning(what, "it is being created: look again when it is there")]
+    why = "its KMS key is disabled or gone" if status.startswith("INACCESSIBLE") else status
+    return [wrong(what, f"no call will do: {why}")]
 
 
 def _keys(name: str, table: Described) -> Finding:
     # Stand-ins may leave it out.
-    keys = _names(table.get("KeySchema"))
-    if keys in ([], ["id"]):
+    keys, odd = _names(table.get("KeySchema")), _odd(table, "id")
+    if keys in ([], ["id"]) and not odd:
         return right("key", "id")
-    detail = f"{', '.join(keys)}: it must be id; make another table, and let FTQ_TABLE name that"
+    detail = (
+        f"{odd or ', '.join(keys)}: it must be id; make another table, and let FTQ_TABLE name that"
+    )
     return wrong("key", detail, command(create.table(f"{name}-ftq")))
+
+
+def _odd(table: Described, *names: str) -> str:
+    """Which of these attributes is of another type than ours, which every write would meet."""
+    made, has = (_types(each) for each in (create.table("").request, table))
+    odd = (name for name in names if has.get(name, made[name]) != made[name])
+    return ", ".join(f"{name} is of type {has[name]}, not {made[name]}" for name in odd)
+
+
+def _types(table: Described) -> dict[str, str]:
+    rows = _rows(table.get("AttributeDefinitions"))
+    return {str(each.get("AttributeName")): str(each.get("AttributeType")) for each in rows}
 
 
 def _index(name: str, table: Described) -> Finding:
@@ -56,6 +81,8 @@ def _index(name: str, table: Described) -> Finding:
     if _names(index.get("KeySchema")) != ["bucket", "due_at"]:
         detail = f"{INDEX} must have the keys bucket and due_at; {meanwhile}"
         return wrong("index", detail, _anew(name, table))
+    if odd := _odd(table, "bucket", "due_at"):
+        return wrong("index", f"{odd}: every write is refused; {meanwhile}", _anew(name, table))
     if index.get("IndexStatus", "ACTIVE") not in ("ACTIVE", "UPDATING"):
         return warning("index", f"{INDEX} is {index.get('IndexStatus')}: look again when it is not")
     return right("index", f"{INDEX}, with what it has to project")

@@ -78,6 +78,7 @@ def test_what_is_right_is_found_right() -> None:
         ({"MaximumMessageSize": "65536"}, "message size", "wrong", "up to 65536 bytes"),
         ({"SqsManagedSseEnabled": "false"}, "encryption", "wrong", "stored as they are"),
         ({"Policy": ""}, "TLS only", "wrong", "no policy denies"),
+        ({"DelaySeconds": "90"}, "delay", "warning", "back for 90 s"),
         ({"ReceiveMessageWaitTimeSeconds": "0"}, "long poll", "warning", "asks in vain"),
     ],
 )

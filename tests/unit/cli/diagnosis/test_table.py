@@ -28,6 +28,17 @@ def described(index: Mapping[str, object] | None = None, **changed: object) -> d
     return {"Table": {**about, **changed}}
 
 
+def types(**changed: str) -> dict[str, object]:
+    """The same, but for the types of some attributes."""
+    made = create.table("tasks").request["AttributeDefinitions"]
+    assert isinstance(made, list)
+    given = [
+        {**each, "AttributeType": changed.get(each["AttributeName"], each["AttributeType"])}
+        for each in made
+    ]
+    return described(AttributeDefinitions=given)
+
+
 def faults(found: dict[str, object], *, on_aws: bool = True) -> list[Finding]:
     findings = table.table("tasks", found, on_aws=on_aws)
     return [each for each in findings if each.level is not Level.RIGHT]
@@ -36,6 +47,7 @@ def faults(found: dict[str, object], *, on_aws: bool = True) -> list[Finding]:
 def test_the_table_that_we_create_is_right() -> None:
     assert faults(described()) == []
     assert faults(described({"Projection": {"ProjectionType": "ALL"}})) == []
+    assert faults(types()) == faults(described(TableStatus="UPDATING")) == []
 
 
 @pytest.mark.parametrize(
@@ -85,6 +97,23 @@ def test_the_table_that_we_create_is_right() -> None:
             ["UpdateTable"],
         ),
         (described(BillingModeSummary=None), "billing", "unknown", "does not say", []),
+        (types(id="B"), "key", "wrong", "id is of type B, not S", ["CreateTable"]),
+        (
+            types(due_at="S"),
+            "index",
+            "wrong",
+            "due_at is of type S, not N",
+            ["UpdateTable", "UpdateTable"],
+        ),
+        (described(TableStatus="CREATING"), "table's state", "warning", "being created", []),
+        (described(TableStatus="DELETING"), "table's state", "wrong", "DELETING", []),
+        (
+            described(TableStatus="INACCESSIBLE_ENCRYPTION_CREDENTIALS"),
+            "table's state",
+            "wrong",
+            "KMS key",
+            [],
+        ),
     ],
 )
 def test_a_fault_of_the_table_is_found_with_commands_that_aws_takes(
