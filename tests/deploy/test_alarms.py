@@ -191,6 +191,37 @@ def test_each_alarm_goes_off_in_its_outage_then_clears_and_never_else() -> None:
     assert [(name, each) for name in ALARMS for each in late if wrong(name, store, each)] == []
 
 
+def lived(name: str, minutes: dict[str, range], value: float = 50) -> list[State]:
+    """The states of an alarm in an hour in which each of its metrics has data in these minutes."""
+    store, alarm = Store(), ALARMS[name]
+    for which, when in minutes.items():
+        asked = of_alarm(alarm)[which]
+        for minute in when:
+            at = BEGAN + minute * 60
+            store.put(asked.namespace, asked.name, asked.dimensions, at, value)
+    return [state for _, state in history(alarm, store, BEGAN + 1200, BEGAN + 3600, {})]
+
+
+@pytest.mark.parametrize(
+    ("name", "which"),
+    [(name, each) for name in ("TableThrottled", "TableErrors") for each in of_alarm(ALARMS[name])],
+)
+def test_each_metric_that_an_alarm_adds_up_sets_it_off_alone(name: str, which: str) -> None:
+    assert lived(name, {which: range(30, 40)}) == ["OK", "ALARM", "OK"]
+
+
+@pytest.mark.parametrize("which", set(of_alarm(ALARMS["NoProgress"])) - {"visible"})
+def test_whatever_ends_is_progress(which: str) -> None:
+    waiting = range(60)
+    assert lived("NoProgress", {"visible": waiting}) == ["ALARM"]
+    assert lived("NoProgress", {"visible": waiting, which: waiting}) == ["OK"]
+
+
+def test_a_sweep_that_is_no_longer_run_is_told_of() -> None:
+    assert lived("SweepFails", {"": range(60)}, 0) == ["OK"]
+    assert lived("SweepFails", {"": range(30)}, 0) == ["OK", "ALARM"]
+
+
 def test_a_further_queue_has_alarms_of_its_own_and_no_second_copy_of_the_others() -> None:
     whole = load("alarms")
     alarms = {name: document(each) for name, each in document(whole["Resources"]).items()}
