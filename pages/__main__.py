@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pages import architecture, configuration, cost, metrics
+from pages import architecture, commands, configuration, cost, metrics, python, routes
 
-PAGES = (architecture, configuration, cost, metrics)
+PAGES = (architecture, commands, configuration, cost, metrics, python, routes)
 
 if __name__ == "__main__":
     for each in PAGES:

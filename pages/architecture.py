@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Final
 
 from ftq.lifecycle import FINAL, TRANSITIONS, State
+from pages.part import with_part
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "explanation" / "architecture.md"
-_STATES: Final = re.compile(r"(?<=<!-- ftq/lifecycle\.py -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
 def page() -> str:
     """The page as it should be: as it is, with its diagram drawn anew."""
-    return _STATES.sub(lambda _: f"```mermaid\n{states()}\n```\n", PAGE.read_text())
+    return with_part(PAGE, "ftq/lifecycle.py", f"```mermaid\n{states()}\n```\n")
 
 
 def states() -> str:

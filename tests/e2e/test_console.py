@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import threading
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -17,7 +19,8 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 
 from ftq.client import Client
-from tests.e2e.stage import Up, up
+from ftq.text import Document
+from tests.e2e.stage import Up, document, up
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # One browser and one `ftq up` for all of it.
@@ -62,6 +65,8 @@ class Shown:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     with up(tmp_path_factory.mktemp("console")) as it:
+        # All these tests say more than a pipe holds; one that nobody reads would stop the API.
+        threading.Thread(target=deque, args=(it.process.stdout, 0), daemon=True).start()
         yield it
 
 
@@ -101,8 +106,12 @@ def test_the_overview_tells_how_everything_is(shown: Shown, api: Client) -> None
     expect(page.locator("figure")).to_have_count(3)
     expect(page.locator("#content")).to_contain_text("live")
     expect(page.get_by_role("region", name="Queues")).to_contain_text("ftq")
+    expect(page.get_by_role("region", name="Daemons")).to_contain_text("live")
     expect(page.locator("#age")).to_contain_text(re.compile("just now|s old"))
     shown.accessible()
+    # Another look, and the plots go on from the first.
+    page.get_by_label("Refresh").select_option("15")
+    expect(page.locator("figure path").first).to_have_attribute("d", re.compile(r"^M.+L"))
 
 
 def test_a_task_is_found_by_its_id_and_tells_its_life(shown: Shown, api: Client) -> None:
@@ -184,6 +193,86 @@ def test_the_dead_of_one_cause_are_counted_then_redriven(shown: Shown, api: Clie
     assert all(len(api.get(each).document["history"]) > 1 for each in dead)  # type: ignore[arg-type]  # a list
     dialog.get_by_role("button", name="Close").click()
     expect(dialog).to_be_hidden()
+
+
+def test_a_redrive_keeps_its_limit_and_its_pace_and_stops_when_told(
+    shown: Shown, api: Client
+) -> None:
+    dead = [api.submit("demo.fail", {"message": f"gone away {n}"}).id for n in range(7)]
+    for each in dead:
+        api.wait(each)
+    asked: list[Document] = []  # the count, then two pages
+
+    held: list[Route] = []
+    told = False
+
+    def asks(route: Route) -> None:
+        asked.append(document(route.request.post_data or ""))
+        if len(asked) == 3 and not told:
+            held.append(route)  # until the stop was asked for
+        else:
+            route.continue_()
+
+    page = shown.go("dead?window=1h")
+    page.route("**/redrives", asks)
+    page.locator("article").filter(has_text="gone away").get_by_role(
+        "button", name="Redrive"
+    ).click()
+    dialog = page.get_by_role("dialog")
+    said = dialog.get_by_role("status")
+    dialog.get_by_label("At most").fill("6")
+    dialog.get_by_label("Tasks a second").fill("1")
+    dialog.get_by_role("button", name="Count").click()
+    expect(said).to_have_text("6 dead tasks fit.")
+    assert [each["dry_run"] for each in asked] == [True]
+    dialog.get_by_role("button", name="Redrive 6").click()
+    expect(said).to_have_text("2 of 6 redriven …")
+    expect(dialog.get_by_role("progressbar")).to_have_js_property("value", 2)
+    dialog.get_by_role("button", name="Stop").click()
+    told = True
+    for route in held:
+        route.continue_()
+    # What is under way is awaited, and nothing is asked for after it.
+    expect(said).to_have_text("Stopped: 4 redriven.")
+    done = asked[1:]
+    assert [(each["dry_run"], each["rate"], each["limit"]) for each in done] == [(False, 1, 2)] * 2
+    assert len({str(each["before"]) for each in done}) == 1
+    lives = [len(api.get(each).document["history"]) > 1 for each in dead]  # type: ignore[arg-type]  # a list
+    assert sum(lives) == 4
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+
+
+def test_who_has_to_say_who_they_are_is_asked_for_a_token(shown: Shown) -> None:
+    def guarded(route: Route) -> None:
+        if route.request.headers.get("authorization") == "Bearer let-me-in":
+            route.continue_()
+        else:
+            # As API Gateway's authorizer says it.
+            route.fulfill(status=401, json={"message": "Unauthorized"})
+
+    page = shown.page
+    page.route(re.compile(r"/(stats|tasks)"), guarded)
+    shown.go("")
+    token = page.get_by_label("Bearer token")
+    expect(page.get_by_role("alert")).to_contain_text("401 Unauthorized")
+    shown.accessible()
+    token.fill("guess")
+    token.press("Enter")
+    expect(token).to_have_value("")
+    expect(token).to_be_visible()
+    token.fill("let-me-in")
+    token.press("Enter")
+    expect(page.locator("figure")).to_have_count(3)
+    expect(token).to_be_hidden()
+    expect(page.get_by_role("alert")).to_be_hidden()
+    kept = "[localStorage.length, sessionStorage.length, document.cookie, location.href]"
+    assert page.evaluate(kept) == [0, 0, "", f"{shown.url}#/"]
+    page.reload()
+    expect(token).to_be_visible()
+    # The browser's own lines about the answers.
+    assert all("401" in each for each in shown.complaints)
+    shown.complaints.clear()
 
 
 def test_what_is_stale_says_so_until_the_api_answers_again(shown: Shown) -> None:

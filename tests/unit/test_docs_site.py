@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pages.diagrams import PICTURES, wanted
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -41,3 +43,10 @@ def test_it_loads_nothing_from_anybody_else(site: Path) -> None:
             r"<(?:script|img|link|iframe)[^>]*(?:src|href)=\"(https?://[^\"]+)", page.read_text()
         )
         assert not loaded, page
+
+
+def test_diagrams_are_shown_as_pictures_of_what_they_say_now(site: Path) -> None:
+    assert wanted()
+    assert {each.name for each in PICTURES.iterdir()} == set(wanted()), "python -m pages.diagrams"
+    assert set(wanted()) <= {each.name for each in (site / "_images").iterdir()}
+    assert "highlight-mermaid" not in (site / "explanation/architecture.html").read_text()
