@@ -67,7 +67,8 @@ def remove(stacks: Stacks, data: bool) -> None:
     if not data:
         stacks.say(f"{stacks.stack('data')}: kept, with queue, dead letters and table; --data")
         return
-    empty(stacks, stacks.known.outputs["Artifacts"])
+    if bucket := stacks.known.outputs.get("Artifacts"):  # not of one that was never whole
+        empty(stacks, bucket)
     stacks.remove("data")
     stacks.say("The table and the dead-letter queue are kept even so: delete them by hand.")
 
@@ -128,12 +129,16 @@ def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
 def _make(stacks: Stacks, asked: argparse.Namespace) -> None:
     flags = {name: vars(asked)[name] for name in FLAGS}
     stacks.known.said |= {name: value for name, value in flags.items() if value is not None}
-    stacks.known.said |= dict(asked.set)
+    for name, value in asked.set:
+        # Whichever won, the other one would have been said for nothing.
+        if (other := stacks.known.said.setdefault(name, value)) != value:
+            raise UsageError(f"{name}={value}: it is {other} by what else was said")
+        if name in asked.unset:
+            raise UsageError(f"{name}={value}: --unset {name} was said, too")
     stacks.known.unset = frozenset(asked.unset)
     standing = stacks.learn()
-    wanted = asked.only or [
-        part for part in ORDER if part not in OPTIONAL or part in standing or asked.endpoints
-    ]
+    usual = [part for part in ORDER if part not in OPTIONAL or part in standing]
+    wanted = {*(asked.only or usual), *(OPTIONAL if asked.endpoints else ())}
     parts = [part for part in ORDER if part in wanted]
     code = None
     if "api" in parts:
@@ -151,6 +156,7 @@ def main(arguments: Sequence[str]) -> int:
         session.set_config_variable("region", region)
     try:
         stacks = Stacks(asked.name, session.create_client, read(), print)
+        stacks.templates["data"].parameters["Name"].check(asked.name)
         match asked.command:
             case "up":
                 _make(stacks, asked)

@@ -19,7 +19,11 @@ PAUSES: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 NEVER_WHOLE: Final = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "REVIEW_IN_PROGRESS")
 PROTECTED: Final = "data"
 PROTECTION: Final = "EnableTerminationProtection"
-STUCK: Final = "UPDATE_ROLLBACK_FAILED"
+STUCK: Final = {
+    "UPDATE_ROLLBACK_FAILED": "aws cloudformation continue-update-rollback --stack-name {}",
+    "DELETE_FAILED": "aws cloudformation delete-stack --stack-name {}",
+}
+"""What nothing is made of until somebody has mended it, and what goes on from there."""
 BEGINNINGS: Final = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")
 
 
@@ -85,10 +89,10 @@ class Stacks:
             self.say(f"{self.stack(part)}: removing what an earlier failure left")
             self.remove(part)
             status = None
-        if status == STUCK:
+        if status in STUCK:
             raise DeployError(
-                f"{self.stack(part)}: {STUCK}. Mend what its events name, then: aws cloudformation "
-                f"continue-update-rollback --stack-name {self.stack(part)}"
+                f"{self.stack(part)}: {status}. Mend what its events name, then: "
+                + STUCK[status].format(self.stack(part))
             )
         request: dict[str, object] = {
             "StackName": self.stack(part),
@@ -115,7 +119,8 @@ class Stacks:
         Raises:
             DeployError: It could not be deleted.
         """
-        if self._learn(part) is None:
+        # What is changing cannot be deleted: an earlier run may have begun it.
+        if self._ended(part) is None:
             return
         self.say(f"{self.stack(part)}: removing")
         named: dict[str, object] = {"StackName": self.stack(part)}

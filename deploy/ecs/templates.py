@@ -6,14 +6,14 @@ Nothing here asks AWS. So what is wrong with a value is said before the first st
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
 
-import yaml
-
+from deploy.ecs import together
 from deploy.ecs.errors import UsageError
+from deploy.ecs.reading import Node, mapping, whole
 
 HERE: Final = Path(__file__).parent
 
@@ -31,8 +31,19 @@ FLAGS: Final = {
 }
 """Parameters that every deployment needs have a flag of their own."""
 
+FRACTIONS: Final = (
+    "AcceptableSeconds", "HandlerSeconds", "LogSample", "MostDead", "OldestSeconds",
+    "RequestsPerSecond", "TraceSample",
+)  # fmt: skip
+"""Numbers that need not be whole; CloudFormation itself knows only numbers."""
+
+IDS: Final = {
+    "AWS::EC2::VPC::Id": "vpc-[0-9a-z]+",
+    "List<AWS::EC2::Subnet::Id>": "subnet-[0-9a-z]+(, ?subnet-[0-9a-z]+)*",
+}
+"""What such values look like: CloudFormation looks for them when their stack's turn comes."""
+
 Values: TypeAlias = Mapping[str, str]
-Node: TypeAlias = str | Sequence["Node"] | Mapping[str, "Node"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +73,16 @@ class Parameter:
     @classmethod
     def read(cls, template: str, name: str, node: Node) -> Parameter:
         """Read one as a template has it."""
-        said = _mapping(node)
+        said = mapping(node)
+        kind = str(said.get("Type", ""))
         allowed = said.get("AllowedValues", ())
         return cls(
             template,
             name,
             str(said["Default"]) if "Default" in said else None,
-            said.get("Type") == "Number",
+            kind == "Number",
             tuple(map(str, allowed)),
-            str(said.get("AllowedPattern", "")),
+            str(said.get("AllowedPattern", IDS.get(kind, ""))),
             str(said.get("MinValue", "")),
             str(said.get("MaxValue", "")),
         )
@@ -91,37 +103,36 @@ class Parameter:
         if self.pattern and not re.fullmatch(self.pattern, value):
             return f"what matches {self.pattern}"
         if self.number:
-            try:
-                number = float(value)
-            except ValueError:
+            if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value):
                 return "a number"
-            if self.least and not number >= float(self.least):
+            if "." in value and self.name not in FRACTIONS:
+                return "a whole number"
+            if self.least and float(value) < float(self.least):
                 return f"at least {self.least}"
-            if self.most and not number <= float(self.most):
+            if self.most and float(value) > float(self.most):
                 return f"at most {self.most}"
         return ""
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """One template: its text, what it is given, and the names of what it puts out."""
+    """One template: its text, all that is in it, its parameters, and the names of its outputs."""
 
     text: str
+    whole: Mapping[str, Node]
     parameters: Mapping[str, Parameter]
     outputs: Set[str]
 
     @classmethod
     def read(cls, path: Path) -> Template:
         """Read one from its file."""
-        text = path.read_text()
-        # Scalars as they are written, and short forms of functions by their arguments: neither
-        # matters for parameters and the names of outputs.
-        whole = _mapping(yaml.load(text, yaml.BaseLoader))  # noqa: S506  # it makes nothing but text
-        parameters = _mapping(whole.get("Parameters", {}))
+        all_of_it = whole(path)
+        parameters = mapping(all_of_it.get("Parameters", {}))
         return cls(
-            text,
+            path.read_text(),
+            all_of_it,
             {name: Parameter.read(path.stem, name, each) for name, each in parameters.items()},
-            frozenset(_mapping(whole.get("Outputs", {}))),
+            frozenset(mapping(all_of_it.get("Outputs", {}))),
         )
 
     @property
@@ -202,7 +213,7 @@ def check(known: Known, parts: Iterable[str], templates: Mapping[str, Template])
     """Hold what was said against the templates that will be used, before any of them is.
 
     Raises:
-        UsageError: A parameter is unknown, outside its bounds, or missing.
+        UsageError: A parameter is unknown, outside its bounds or missing, or wrong beside others.
     """
     used = {part: templates[part] for part in parts}
     every = {name for each in templates.values() for name in each.parameters}
@@ -222,13 +233,9 @@ def check(known: Known, parts: Iterable[str], templates: Mapping[str, Template])
             raise UsageError(f"{part}.yaml needs more than it was given: {wanted}")
         for name in known.said.keys() & template.parameters.keys():
             template.parameters[name].check(known.said[name])
+        together.check(part, template.whole, {**template.defaults, **given})
         coming |= template.outputs
 
 
 def _named(name: str, known: Known) -> str:
     return f"{name}={known.said[name]}" if name in known.said else name
-
-
-def _mapping(node: Node) -> Mapping[str, Node]:
-    assert isinstance(node, Mapping), node  # noqa: S101  # our own templates
-    return node

@@ -1,6 +1,6 @@
 """``make scan``: the policies of the templates as plain IAM documents, a file each.
 
-    python deploy/scan/policies.py build/policies
+    python -m deploy.scan.policies build/policies
 
 Tools that know IAM know nothing of CloudFormation: references are replaced by names as AWS makes
 them, in an account that is made up.
@@ -13,12 +13,11 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, TypeAlias, Union
+from typing import Final
 
-import yaml
+from deploy.ecs.reading import Node, mapping, whole
 
 TEMPLATES: Final = Path(__file__).parents[1] / "ecs"
-Node: TypeAlias = Union[str, Sequence["Node"], Mapping[str, "Node"]]  # noqa: UP007  # it is recursive
 
 PLACE: Final = "eu-central-1:123456789012"
 KNOWN: Final = {
@@ -41,30 +40,11 @@ ARNS: Final = {
 """`Arn` of each type of resource that a policy names."""
 
 
-class Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's short forms, written out."""
-
-
-def _function(loader: yaml.SafeLoader, name: str, node: yaml.Node) -> Node:
-    value: Node
-    if isinstance(node, yaml.SequenceNode):
-        value = loader.construct_sequence(node, deep=True)
-    else:
-        assert isinstance(node, yaml.ScalarNode), name  # noqa: S101  # our own templates
-        value = str(loader.construct_scalar(node))
-    if name == "GetAtt" and isinstance(value, str):
-        value = value.split(".")
-    return {name if name == "Ref" else f"Fn::{name}": value}
-
-
-Loader.add_multi_constructor("!", _function)
-
-
 def policies(part: str) -> Iterator[tuple[str, Node]]:
     """All documents of one template that say who may do what, by a name."""
-    whole = yaml.load((TEMPLATES / f"{part}.yaml").read_text(), Loader)  # noqa: S506  # a safe one
-    types = {name: each["Type"] for name, each in whole["Resources"].items()}
-    for name, each in whole["Resources"].items():
+    resources = mapping(whole(TEMPLATES / f"{part}.yaml")["Resources"])
+    types = {name: str(mapping(each)["Type"]) for name, each in resources.items()}
+    for name, each in resources.items():
         for document in _documents(each):
             yield f"{part}-{name}-{len(str(document))}", _plain(document, types)
 

@@ -13,8 +13,9 @@ from typing import Final, TypeAlias
 
 import botocore.session
 import pytest
+from botocore.stub import Stubber
 
-from deploy.ecs.__main__ import main, outputs, up
+from deploy.ecs.__main__ import main, outputs, remove, up
 from deploy.ecs.errors import DeployError, UsageError
 from deploy.ecs.release import Zip
 from deploy.ecs.stacks import Stacks
@@ -113,7 +114,11 @@ def test_a_parameter_that_a_stack_never_had_is_not_asked_for_as_it_was() -> None
         ("SpotWeight", "2000", "SpotWeight=2000: daemon.yaml takes at most 1000"),
         ("Concurrency", "0", "Concurrency=0: daemon.yaml takes at least 1"),
         ("Concurrency", "many", "Concurrency=many: daemon.yaml takes a number"),
-        ("Concurrency", "nan", "Concurrency=nan: daemon.yaml takes at least 1"),
+        ("Concurrency", "nan", "Concurrency=nan: daemon.yaml takes a number"),
+        ("Concurrency", "1e1", "Concurrency=1e1: daemon.yaml takes a number"),
+        ("Concurrency", "8.5", "Concurrency=8.5: daemon.yaml takes a whole number"),
+        ("VpcId", "None", "VpcId=None: daemon.yaml takes what matches vpc-[0-9a-z]+"),
+        ("SubnetIds", "subnet-1,vpc-1", "SubnetIds=subnet-1,vpc-1: daemon.yaml takes what matches"),
         ("Tracing", "on", "Tracing=on: daemon.yaml takes one of off, xray, otlp"),
         ("Handlers", "mailer", r"Handlers=mailer: daemon.yaml takes what matches [A-Za-z_]"),
         ("Name", "Mailer", r"Name=Mailer: data.yaml takes what matches [a-z]"),
@@ -124,8 +129,10 @@ def test_what_is_unknown_or_out_of_bounds_is_named_with_its_limit(
     name: str, value: str, told: str
 ) -> None:
     parts = ["daemon"] if name != "Name" else ["data"]
-    needed = dict.fromkeys(("DlqArn", "DlqUrl", "QueueArn", "QueueUrl", "TableArn"), "x")
-    flags = {"Image": "i", "Handlers": "a:b", "VpcId": "v", "SubnetIds": "s", "TableName": "t"}
+    needed = dict.fromkeys(
+        ("DlqArn", "DlqUrl", "QueueArn", "QueueUrl", "TableArn", "TableName"), "x"
+    )
+    flags = {"Image": "i", "Handlers": "a:b", "VpcId": "vpc-1", "SubnetIds": "subnet-1"}
     complete = {"Name": "ftq", **needed, **flags}
 
     with pytest.raises(UsageError) as caught:
@@ -243,6 +250,33 @@ def test_bad_usage_exits_with_two_and_asks_aws_for_nothing(
     assert capsys.readouterr().err == f"--name {name}: there is no stack {name}-data here\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--name", "Mailer"], r"Name=Mailer: data.yaml takes what matches"),
+        (["--set", "Name=other"], r"Name=other: it is ftq by what else was said"),
+        (["--image", "a", "--set", "Image=b"], r"Image=b: it is a by what else was said"),
+        (["--set", "Cpu=256", "--unset", "Cpu"], r"Cpu=256: --unset Cpu was said, too"),
+        (
+            ["--only", "daemon", "--endpoints"],
+            r"endpoints.yaml needs more than it was given: --vpc",
+        ),
+    ],
+)
+def test_what_contradicts_itself_is_refused_rather_than_half_done(
+    words: list[str],
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    ministack_url: str,
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", ministack_url)
+
+    assert main(["up", "--only", "scaling", *words]) == 2
+
+    assert capsys.readouterr().err.startswith(told)
+
+
 def test_the_region_is_the_one_that_the_aws_command_takes(
     monkeypatch: pytest.MonkeyPatch, ministack_url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -337,6 +371,57 @@ def test_what_an_earlier_failure_left_is_removed_and_made_anew(
 
     assert told[0] == f"{name}-data: removing what an earlier failure left"
     assert told[-1] == f"{name}-data: CREATE_COMPLETE"
+
+
+def test_a_data_stack_that_fails_at_first_leaves_nothing_in_the_way_of_the_next_try(
+    account: Account, tmp_path: Path
+) -> None:
+    name = f"s{uuid.uuid4().hex[:8]}"
+    last = BROKEN.replace("DependsOn: Queue", "DependsOn: [ArtifactsTlsOnly, DeadLettersTlsOnly]")
+    text = TEMPLATES["data"].text.replace("Outputs:", f"{last}Outputs:")
+    stacks, _ = stacks_of(account, tmp_path, text, name)
+
+    with pytest.raises(DeployError, match="ROLLBACK_COMPLETE"):
+        up(stacks, ["data"], None)
+
+    tables = stacks.call("list_tables", {}, "dynamodb")["TableNames"]
+    assert name not in map(str, tables)
+    assert not stacks.call("list_queues", {"QueueNamePrefix": name}, "sqs").get("QueueUrls")
+    remove(stacks, data=True)  # it puts out no bucket to empty
+    assert not stacks.learn()
+
+
+@pytest.mark.parametrize(
+    ("status", "command"),
+    [("UPDATE_ROLLBACK_FAILED", "continue-update-rollback"), ("DELETE_FAILED", "delete-stack")],
+)
+def test_what_is_stuck_is_left_to_who_mends_it(
+    account: Account, tmp_path: Path, status: str, command: str
+) -> None:
+    stacks, _ = stacks_of(account, tmp_path, QUEUE, "stuck")
+    # No stand-in gets stuck.
+    aws = botocore.session.get_session().create_client("cloudformation", "us-east-1")
+    found = {"StackName": "stuck-data", "StackStatus": status, "CreationTime": "2026-01-01"}
+    with Stubber(aws) as stubbed:
+        stubbed.add_response("describe_stacks", {"Stacks": [found]})
+        stacks.client = lambda _: aws
+
+        with pytest.raises(DeployError, match=f"{status}.* {command} --stack-name stuck-data"):
+            up(stacks, ["data"], None)
+
+
+def test_what_still_goes_on_is_waited_for_before_it_is_removed(
+    account: Account, tmp_path: Path
+) -> None:
+    name = f"s{uuid.uuid4().hex[:8]}"
+    stacks, _ = stacks_of(account, tmp_path, QUEUE, name)
+    begun = stacks.call("create_stack", {"StackName": f"{name}-data", "TemplateBody": SLOW})
+
+    stacks.remove("data")
+
+    events = stacks.call("describe_stack_events", {"StackName": begun["StackId"]})["StackEvents"]
+    of_stack = [e["ResourceStatus"] for e in events if e["LogicalResourceId"] == f"{name}-data"]
+    assert "ROLLBACK_COMPLETE" in of_stack  # nobody said that it was done
 
 
 def test_what_still_goes_on_is_waited_for(account: Account, tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_each_policy_of_the_templates_is_shown_with_nothing_left_to_fill_in(
     shown = [path.read_text() for path in tmp_path.glob("*.json")]
     roles = sum(len(resources(part, "AWS::IAM::Role")) for part in ("api", "daemon"))
     # And the traces' own policy, and those of the queues and of the bucket.
-    assert len(shown) == roles + 3
+    assert len(shown) == roles + 4
     for text in shown:
         statements = document(json.loads(text))["Statement"]
         assert statements

@@ -256,7 +256,9 @@ def test_the_embedded_aws_still_refuses_what_moto_is_asked_for(
     newcomer: Newcomer, part: str
 ) -> None:
     stacks = Stacks("refused", newcomer.stacks.client, templates(), print)
-    needed = {each.name for each in stacks.templates[part].parameters.values() if not each.default}
+    needed = {
+        each.name for each in stacks.templates[part].parameters.values() if each.default is None
+    }
     stacks.known.outputs = dict.fromkeys(needed - {"Name"}, "1")
 
     with pytest.raises((ClientError, DeployError), match=REFUSED["ministack"][part]):

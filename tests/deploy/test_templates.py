@@ -189,6 +189,54 @@ def test_dead_letters_come_from_the_queue_alone() -> None:
     assert properties("data", "Queue")["QueueName"] == {"Ref": "Name"}
 
 
+@pytest.mark.parametrize(
+    ("policy", "queue"), [("TlsOnly", "Queue"), ("DeadLettersTlsOnly", "DeadLetters")]
+)
+def test_each_queue_has_a_policy_of_its_own(policy: str, queue: str) -> None:
+    # "Policy statement must apply to a single resource", says SQS, and the stand-ins do not.
+    found = properties("data", policy)
+
+    assert found["Queues"] == [{"Ref": queue}]
+    (statement,) = listed(document(found["PolicyDocument"])["Statement"])
+    assert document(statement)["Resource"] == {"Fn::GetAtt": [queue, "Arn"]}
+
+
+def test_the_protected_table_is_made_when_nothing_else_of_its_stack_can_fail() -> None:
+    resources = document(template("data")["Resources"])
+    policies = {name for name in resources if name.endswith("TlsOnly")}
+
+    assert {*listed(document(resources["Table"])["DependsOn"])} == policies
+    # Whatever else there is, a policy is made after it.
+    assert {*resources} - policies - {"Table"} == {"Queue", "DeadLetters", "Artifacts"}
+
+
+def test_preflights_need_no_signature_and_only_where_pages_may_ask() -> None:
+    # Not seen on the stand-in, which answers preflights by itself; the function's answer is.
+    found = document(document(template("api")["Resources"])["Preflight"])
+    default = properties("api", "Everything")
+
+    assert found["Condition"] == "Cors"
+    assert properties("api", "Preflight") == {
+        "ApiId": default["ApiId"],
+        "RouteKey": "OPTIONS /{proxy+}",
+        "Target": default["Target"],
+        "AuthorizationType": "NONE",
+    }
+
+
+def test_traces_of_a_drain_still_find_who_takes_them() -> None:
+    # "When a dependency is defined for container startup, for container shutdown it is reversed."
+    (daemon, *others) = map(document, listed(properties("daemon", "Task")["ContainerDefinitions"]))
+    names = {document(listed(each["Fn::If"])[1])["Name"] for each in others}
+
+    def started(name: str) -> list[Json]:
+        return [{"ContainerName": name, "Condition": "START"}]
+
+    assert names == {"xray", "collector"}
+    otlp = {"Fn::If": ["Otlp", started("collector"), {"Ref": "AWS::NoValue"}]}
+    assert daemon["DependsOn"] == {"Fn::If": ["XRay", started("xray"), otlp]}
+
+
 def test_a_new_account_can_have_the_functions() -> None:
     # It may run ten at once, and Lambda keeps that many for functions that reserve none.
     for function in ("Function", "Sweeper"):
