@@ -8,8 +8,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import threading
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.resources import files
@@ -65,8 +63,6 @@ class Shown:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     with up(tmp_path_factory.mktemp("console")) as it:
-        # All these tests say more than a pipe holds; one that nobody reads would stop the API.
-        threading.Thread(target=deque, args=(it.process.stdout, 0), daemon=True).start()
         yield it
 
 
