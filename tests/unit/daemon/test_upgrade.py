@@ -99,3 +99,46 @@ def test_a_dead_letter_of_an_earlier_version_comes_back_for_one_more_life(writte
 
     assert [(task.state, task.claim_no) for task in found] == [(State.SUCCEEDED, 2)]
     assert [each.outcome for each in found[0].history] == ["rejected", "redriven", "succeeded"]
+
+
+def test_daemons_of_two_versions_share_a_queue_while_one_replaces_the_other() -> None:
+    new: list[Task] = []
+    old: list[Task] = []
+    kept: list[object] = []
+
+    def later() -> Registry:
+        registry = calm()
+
+        @registry.handler("new")
+        async def handle(payload: object) -> object:
+            await asyncio.sleep(1)
+            return payload
+
+        return registry
+
+    async def story() -> None:
+        async with Bench() as bench:
+            ids = [(await bench.submit("new", n)).id for n in range(30)]
+            # An API of tomorrow: its records and messages say more than is known today.
+            planned = await bench.submit("echo", {"n": 1})
+            item = bench.aws.table(TABLE).get(planned.id)
+            assert item is not None
+            told = {**item, "colour": {"S": "red"}}
+            await bench.aws.call(Call("dynamodb", "PutItem", {"TableName": TABLE, "Item": told}))
+            sent = bench.plan("echo", {"n": 2})
+            body = json.dumps({**json.loads(sent.body), "colour": "red"})
+            await bench.send(body, queue.mark("colour", "red"))
+            older = await bench.start(calm())
+            await older.tells("message.refused")
+            await bench.start(later())
+            new.extend(await bench.ended(*ids))
+            old.extend(await bench.ended(planned.id, sent.task.id))
+            kept.append((bench.aws.table(TABLE).get(planned.id) or {}).get("colour"))
+            await bench.emptied()
+
+    run(story, limit_seconds=2 * 3600, loop_factory=ProcessLoop)
+
+    assert {(task.state, task.attempts, task.claim_no) for task in new} == {(State.SUCCEEDED, 0, 1)}
+    assert {entry.by for task in new for entry in task.history} == {"daemon-1"}
+    assert [task.result for task in old] == ['{"n":1}', '{"n":2}']
+    assert kept == [{"S": "red"}]
