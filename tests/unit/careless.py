@@ -30,6 +30,9 @@ class Login(BaseModel):
     @classmethod
     def _known(cls, user: str) -> str:
         print(f"token={user}-validated")  # noqa: T201  # as validators may
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            warnings.warn(f"api_key={user}-validated", stacklevel=1)
         if user.startswith("bad"):
             raise ValueError(f"no such user: password={user} iban={user}")
         return user

@@ -69,6 +69,7 @@ def _everything_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     root = logging.getLogger()
     before = root.handlers[:], root.level, sys.stdout, sys.stderr
     hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
+    logging.captureWarnings(False)  # who captures them already would not begin to here
     # Who sets a provider up first would keep it, in whichever test that was.
     monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
     monkeypatch.setattr(trace, "_TRACER_PROVIDER_SET_ONCE", Once())
@@ -174,10 +175,30 @@ def test_no_secret_leaves_the_daemon_but_to_whom_it_belongs(
     told = run(work, limit_seconds=24 * 3600, loop_factory=ProcessLoop)
     out, err = capfd.readouterr()
     assert out.count("[redacted]") > 20, "something was said at all"
-    for line in out.splitlines():
-        assert isinstance(json.loads(line), dict)
+    said = [json.loads(line) for line in out.splitlines()]
+    assert {"py.warnings", "stdout", "stderr"} <= {line.get("logger") for line in said}
     assert _seen(out, told) == []
     assert err == ""
+
+
+def test_bytes_on_standard_output_and_errors_that_nobody_caught_are_lines_too(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    class Ends:
+        def __del__(self) -> None:
+            raise OSError(f"iban={BIRD}-unraisable")
+
+    log = configure("INFO", NAMES, whole=True)
+    sys.stdout.buffer.write(f"iban={BIRD}-bytes\n".encode())
+    ends = Ends()
+    del ends
+    sys.excepthook(OSError, OSError(f"iban={BIRD}-uncaught"), None)
+    log.close(5)
+    out, err = capfd.readouterr()
+    said = [json.loads(line) for line in out.splitlines()]
+    assert [line["event"] for line in said] == ["iban=[redacted]", "daemon.failed", "daemon.failed"]
+    assert ["OSError: iban=[redacted]" in line["exception"] for line in said[1:]] == [True, True]
+    assert _seen(out, err) == []
 
 
 def _seen(*outputs: str) -> list[str]:
@@ -294,7 +315,7 @@ def test_no_secret_leaves_the_lambda_but_to_whom_it_belongs(
         logging.getLogger("botocore").exception("failed")
     out, err = capfd.readouterr()
     said = [json.loads(line) for line in out.splitlines()]
-    assert [line for line in said if line.get("logger") == "stdout"], "its validators print"
+    assert {"stdout", "py.warnings"} <= {line.get("logger") for line in said}, "its validators"
     assert out.count("[redacted]") > 5
     assert _seen(out, err, *(f"{each.headers} {each.body}" for each in function.answers)) == []
     assert f"{BIRD}-url" not in str(raised.value)

@@ -41,11 +41,12 @@ class Described:
 
     def __init__(self, inner: MemoryAws) -> None:
         self.inner = inner
+        self.refuses = "DescribeTimeToLive"
 
     async def call(self, call: Call) -> Reply:
         if call.operation == "DescribeTable" and call.request["TableName"] == "tasks":
             return described()
-        if call.operation == "DescribeTimeToLive":
+        if call.operation == self.refuses:
             raise CallRefused(call.operation, "AccessDenied", "")
         return await self.inner.call(call)
 
@@ -78,6 +79,8 @@ def test_queues_and_table_are_looked_at_and_what_is_missing_is_named_with_what_c
     assert (wrong(findings), overdue) == ([], 0)
     assert found("time to live", findings).level is Level.UNKNOWN
     assert found("point-in-time recovery", findings).level is Level.UNKNOWN
+    there.refuses = "Query"
+    assert looked(wanted, there)[1] is None, "nobody counted"
     gone = Wanted(urls["main"] + "x", urls["dead"] + "x", "other", 30, 60, on_aws=False)
     findings, overdue = looked(gone, there)
     assert (wrong(findings), overdue) == (["dead-letter queue", "queue", "table"], None)

@@ -169,6 +169,24 @@ def test_each_full_minute_has_one_word_of_each_daemon_about_how_it_is() -> None:
     play(story)
 
 
+def test_a_clock_that_is_set_is_followed_and_no_minute_is_told_of_twice() -> None:
+    async def story(_: Bench) -> None:
+        out, ahead = Kept(), 0
+        sink = EmfSink(
+            Tally(mailing()), Gauges(), Who("ftq", "d"), out.write, lambda: now_ms() + ahead, refuse
+        )
+        says = asyncio.create_task(sink.run())
+        await asyncio.sleep(150)
+        ahead = 3 * 3_600_000
+        await asyncio.sleep(300)
+        says.cancel()
+        at = [each.at for each in points(out.lines) if each.name == "Daemons"]
+        assert len(set(at)) == len(at) <= 8
+        assert at[-1] > now_ms() + ahead - 2 * INTERVAL
+
+    play(story)
+
+
 TASK = Task("t1", "mail", "q", State.RUNNING)
 BROKEN = failure("x", "OSError", "x")
 EVERYTHING: list[facts.Event] = [

@@ -70,12 +70,12 @@ def test_a_line_that_no_loop_will_bring_out_goes_at_once_and_the_last_turn_at_th
     lines.write_soon(b"one\n")
     assert read(reader, 1) == [b"one"]
 
-    async def last() -> None:
+    async def last() -> list[bytes]:
         lines.write_soon(b"two\n")
+        lines.close(0)
+        return read(reader, 1)
 
-    asyncio.run(last())
-    lines.close(0)
-    assert read(reader, 1) == [b"two"]
+    assert asyncio.run(last()) == [b"two"]
 
 
 def test_a_reader_that_stands_still_holds_up_no_writer_and_gets_every_line_in_order(

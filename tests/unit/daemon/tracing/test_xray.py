@@ -476,17 +476,22 @@ def test_a_document_that_is_too_large_is_taken_apart(listener: Listener) -> None
         with xray_recorder.in_subsegment("monstrous") as part:
             assert part is not None
             part.put_metadata("much", "x" * 300_000)
+        with xray_recorder.in_subsegment("verbose") as part:
+            assert part is not None
+            part.sql = {"query": "x" * 100_000}
+            part.put_http_meta("url", "https://h/" + "x" * 100_000)
 
     async def story(bench: Bench) -> None:
         async with tracing(bench, registry, listener):
             task = await submit(bench, "work")
             await bench.ended(task.id)
-        whole = next(each for each in listener.wait(10) if "type" not in each)
+        whole = next(each for each in listener.wait(11) if "type" not in each)
         assert notes(whole)["outcome"] == "succeeded"
         sent = {str(each["name"]): each for each in listener.documents if each is not whole}
-        assert {f"part {n}" for n in range(5)} | {"monstrous", "handler"} <= sent.keys()
+        assert {f"part {n}" for n in range(5)} | {"monstrous", "verbose", "handler"} <= sent.keys()
         assert {sent[f"part {n}"]["parent_id"] for n in range(5)} == {sent["handler"]["id"]}
         assert "metadata" not in sent["monstrous"]
+        assert not {"sql", "http"} & sent["verbose"].keys()
 
     play(story)
 
