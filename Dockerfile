@@ -41,10 +41,13 @@ RUN pip --python /opt/ftq/bin/python install --no-deps --no-compile --require-ha
     && python -m compileall -q -j 0 /opt/ftq/lib
 
 FROM ${PYTHON_IMAGE} AS base
-# An image is made, not changed: no installer in what runs.
-RUN rm -rf /usr/local/lib/python3.*/site-packages/pip* /usr/local/lib/python3.*/ensurepip /usr/local/bin/pip* \
+# An image is made, not changed: no installer in what runs, and /app is root's, whoever builds. Nobody
+# becomes root by a program of Debian's: Fargate has no "no-new-privileges" (dockerSecurityOptions).
+RUN find / -xdev -type f -perm /6000 -exec chmod a-s {} + \
+    && rm -rf /usr/local/lib/python3.*/site-packages/pip* /usr/local/lib/python3.*/ensurepip /usr/local/bin/pip* \
     && groupadd --gid 10001 ftq \
-    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin ftq
+    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin ftq \
+    && mkdir /app
 ENV PATH=/opt/ftq/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
 USER 10001:10001

@@ -208,6 +208,16 @@ def test_it_holds_no_installer_no_compiler_and_nothing_that_a_daemon_needs_not(
     assert found == "[] []\n"
 
 
+def test_no_program_in_it_makes_its_user_another_and_nothing_of_ours_can_be_changed(
+    engine: Engine,
+) -> None:
+    find = ("run", "--rm", "--entrypoint", "find")
+    everywhere = ("/", "-xdev", "-type", "f", "-perm", "/6000")
+
+    assert engine(*find, "--user", "0", IMAGE, *everywhere).stdout == ""
+    assert engine(*find, IMAGE, "/app", "/opt", "/usr", "!", "-type", "l", "-writable").stdout == ""
+
+
 def test_what_ftq_adds_to_the_base_is_as_large_as_the_page_says(engine: Engine) -> None:
     said = re.search(r"`/opt/ftq` \((\d+) MB\)", PAGE)
     assert said

@@ -21,6 +21,18 @@ def test_each_action_is_pinned_to_a_commit() -> None:
     assert not [each for each in used if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", each)]
 
 
+def test_each_program_that_it_fetches_is_of_one_version() -> None:
+    run = re.findall(r"pipx run (\S+)", WORKFLOW)
+
+    assert run
+    assert not [each for each in run if not re.fullmatch(r"[\w-]+==[\d.]+", each)]
+
+
+def test_nothing_that_others_write_is_put_into_a_script() -> None:
+    for script in re.findall(r"run: (\|\n(?: {10,}.*\n)+|.*)", WORKFLOW):
+        assert {*re.findall(r"\$\{\{ (.*?) \}\}", script)} <= {"matrix.machine"}, script
+
+
 def test_each_target_that_it_makes_exists() -> None:
     made = {*re.findall(r"run: make (\w+)", WORKFLOW)}
 
