@@ -169,6 +169,30 @@ def test_a_task_is_cancelled_once_that_is_confirmed(shown: Shown, api: Client) -
     expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
 
 
+def test_it_is_worked_by_keyboard_alone(shown: Shown, api: Client) -> None:
+    task = api.submit("demo.echo", {}, delay_seconds=600).id
+    page = shown.go(f"tasks/{task}")
+    cancel = page.get_by_role("button", name="Cancel")
+    expect(cancel).to_be_visible()
+    page.keyboard.press("Tab")
+    expect(page.get_by_text("Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(cancel).to_be_focused()
+    # A look at what is new takes nobody from where they are.
+    with page.expect_response(re.compile(f"/tasks/{task}$")) as looked:
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    looked.value.finished()
+    expect(page.locator("#age")).to_contain_text("just now")
+    expect(cancel).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog").get_by_role("button", name="Leave it")).to_be_focused()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("dl")).to_contain_text("cancelled")
+
+
 def test_the_dead_of_one_cause_are_counted_then_redriven(shown: Shown, api: Client) -> None:
     dead = [api.submit("demo.fail", {"message": f"no mx for {n}"}).id for n in range(5)]
     for each in dead:
