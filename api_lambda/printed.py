@@ -6,19 +6,16 @@ go out as it is, past the redaction that all lines go through.
 
 from __future__ import annotations
 
-import io
 import sys
-import threading
 from collections.abc import Callable
 from functools import partial
-from typing import Final, TextIO
+from typing import TextIO
 
-# A text without an end becomes a line of this many characters.
-_MOST_CHARS: Final = 64 * 1024
+from ftq import printed
 
 
-class Printed(io.TextIOBase):
-    """A stream whose text is logged by the line.
+class Printed(printed.Printed):
+    """Stands before a stream.
 
     Args:
         take: Takes each text.
@@ -27,27 +24,12 @@ class Printed(io.TextIOBase):
 
     def __init__(self, take: Callable[[str], object], below: TextIO) -> None:
         """Nothing has been printed yet."""
+        super().__init__(take)
         self.below = below
-        self._take = take
-        # Each thread's beginning of a line.
-        self._begun = threading.local()
-
-    def writable(self) -> bool:
-        """It is there to be written to."""
-        return True
 
     def fileno(self) -> int:
         """The descriptor beneath it: programs that are started here inherit it."""
         return self.below.fileno()
-
-    def write(self, text: str) -> int:
-        """Log what has come to the end of a line, and keep the rest for what follows it."""
-        said = getattr(self._begun, "text", "") + text
-        done = said.endswith("\n") or len(said) > _MOST_CHARS
-        self._begun.text = "" if done else said
-        if done and said.strip():
-            self._take(said.strip())
-        return len(text)
 
 
 def take_over(take: Callable[[str, str], object]) -> None:

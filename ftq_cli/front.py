@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from ftq.client.carriers import AsyncToken
 
 CONSOLE: Final = "/console"
-LOCKED: Final = Kind(403, "locked", "This console is its terminal's")
+LOCKED: Final = problem(
+    Kind(403, "locked", "This console is its terminal's"),
+    "Open the address that `ftq console` printed.",
+)
 AWAY: Final = Kind(502, "unreachable", "The API cannot be reached")
 # Above the 30 s that API Gateway gives the Lambda.
 SECONDS: Final = 35.0
@@ -81,13 +84,13 @@ class Front:
         if path.path == "/":
             return self._let_in(dict(parse_qsl(path.query)).get("key", ""))
         if not self._knows(headers.get("cookie", "")):
-            return problem(LOCKED, "Open the address that `ftq console` printed.")
+            return LOCKED
         asked = {name: value for name, value in headers.items() if name in _ASKED}
         return await self._ask(Ask(request.method, request.target, request.body or None, asked))
 
     def _let_in(self, key: str) -> HttpResponse:
         if not hmac.compare_digest(key.encode(), self._key.encode()):
-            return problem(LOCKED, "Open the address that `ftq console` printed.")
+            return LOCKED
         cookie = f"{self._cookie}={self._key}; HttpOnly; SameSite=Strict; Path=/"
         return HttpResponse(
             303, (*SECURITY.items(), ("location", CONSOLE), ("set-cookie", cookie)), b""

@@ -10,18 +10,15 @@ from __future__ import annotations
 import io
 import sys
 import threading
-from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
+from ftq import printed
 from ftq.redaction import USUAL, Names, redact_text
 
-# A text without an end becomes a line of this many characters.
-_MOST: Final = 64 * 1024
 
-
-class Printed(io.TextIOBase):
-    """A stream whose text is logged: by the line, or by the whole text that is printed at once.
+class Printed(printed.Printed):
+    """A stream whose text, and bytes, are logged.
 
     Args:
         log: Takes what is printed: a logger of ours, which no handler's configuration changes.
@@ -33,37 +30,17 @@ class Printed(io.TextIOBase):
 
     def __init__(self, log: FilteringBoundLogger, name: str, descriptor: int) -> None:
         """Nothing has been printed yet."""
-        self._logger = log.bind(logger=name)
+        super().__init__(log.bind(logger=name).info)
         self._descriptor = descriptor
-        # Each thread's beginning of a line.
-        self._begun = threading.local()
         self.buffer = _Bytes(self)
-
-    def writable(self) -> bool:
-        """It is there to be written to."""
-        return True
 
     def fileno(self) -> int:
         """The descriptor that it stands before."""
         return self._descriptor
 
-    def write(self, text: str) -> int:
-        """Log what has come to the end of a line, and keep the rest for what follows it."""
-        said = getattr(self._begun, "text", "") + text
-        done = said.endswith("\n") or len(said) > _MOST
-        self._begun.text = "" if done else said
-        if done:
-            self._log(said)
-        return len(text)
-
     def flush(self) -> None:
         """Log what waits for the end of its line."""
-        said, self._begun.text = getattr(self._begun, "text", ""), ""
-        self._log(said)
-
-    def _log(self, text: str) -> None:
-        if text := text.strip():
-            self._logger.info(text)
+        self.end()
 
 
 class _Bytes(io.RawIOBase):

@@ -1,4 +1,4 @@
-"""What the command prints is its own: the API that answers in this process stays silent."""
+"""The API in memory behind the command, which stays silent: what is printed is the command's."""
 
 from __future__ import annotations
 
@@ -7,6 +7,18 @@ from collections.abc import Iterator
 import pytest
 
 from api_lambda.log import LOGGER
+from tests.unit.api.door import Door
+from tests.unit.client.bridge import Bridge
+
+
+@pytest.fixture
+def door() -> Door:
+    return Door()
+
+
+@pytest.fixture
+def bridge(door: Door) -> Bridge:
+    return Bridge(door)
 
 
 @pytest.fixture(autouse=True)

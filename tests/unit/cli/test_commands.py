@@ -28,16 +28,6 @@ OOPS = failure("exception", "OSError", "disk full")
 NARROW = 80
 
 
-@pytest.fixture
-def door() -> Door:
-    return Door()
-
-
-@pytest.fixture
-def bridge(door: Door) -> Bridge:
-    return Bridge(door)
-
-
 def test_a_task_is_submitted_and_shown(bridge: Bridge, door: Door) -> None:
     ran = ftq(bridge, "submit", "a.b", '{"n": 1}', "--key", "k", "--tenant", "acme", "--json")
     assert (ran.code, ran.doc["type"], ran.doc["state"]) == (0, "a.b", "queued")

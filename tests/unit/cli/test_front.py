@@ -16,16 +16,6 @@ from tests.unit.client.bridge import URL, Bridge, refused
 KEY = "a-key-that-only-its-terminal-knows"
 
 
-@pytest.fixture
-def door() -> Door:
-    return Door()
-
-
-@pytest.fixture
-def bridge(door: Door) -> Bridge:
-    return Bridge(door)
-
-
 def front(bridge: Bridge, token: str | None = None) -> Front:
     return Front(URL, None if token is None else lambda: token, KEY, bridge)
 
